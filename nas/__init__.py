@@ -1,0 +1,1 @@
+"""Decisions over many proxy runs: propose, schedule, select, retrain, ensemble, export."""

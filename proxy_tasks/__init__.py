@@ -1,0 +1,1 @@
+"""How good is an architecture, cheaply: short training runs and their score."""

@@ -1,0 +1,1 @@
+"""Joint mesh and landmark regression: data, losses, pose and the challenge's score."""

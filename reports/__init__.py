@@ -1,0 +1,1 @@
+"""Pictures and prose for people who decide from distributions."""
