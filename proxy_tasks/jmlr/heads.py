@@ -1,0 +1,58 @@
+"""What the network's 5 V outputs mean.
+
+First 3 V numbers: vertices (x, y, z) in world space, times 10. Then 2 V: their
+projections (x, y) in crop pixels, over S/2, minus 1. The scales are those of
+the published trainer, so that both halves are of order one (paper, sec. 2.1).
+
+Notation   B  images     V  vertices     S  crop side, pixels
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+VERTEX_SCALE = 10.0
+
+
+def encode(verts: Tensor, points: Tensor, size: int) -> Tensor:
+    """Targets of a batch: verts (B, V, 3) metres, points (B, V, 2) crop pixels -> (B, 5V)."""
+    return torch.cat([(verts * VERTEX_SCALE).flatten(1), (points / (size / 2) - 1).flatten(1)], dim=1)
+
+
+def split(outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 5V) -> normalised vertices (B, V, 3) and landmarks (B, V, 2)."""
+    count = outputs.shape[1] // 5
+    return outputs[:, : 3 * count].view(-1, count, 3), outputs[:, 3 * count :].view(-1, count, 2)
+
+
+def decode(outputs: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """(B, 5V) -> vertices (B, V, 3) metres, points (B, V, 2) crop pixels."""
+    verts, points = split(outputs)
+    return verts / VERTEX_SCALE, (points + 1) * (size / 2)
+
+
+def to_full_image(points: Tensor, crop: Tensor) -> Tensor:
+    """Crop pixels back to full-image pixels.
+
+    points (B, V, 2);  crop (B, 2, 3) takes homogeneous full-image pixels to crop pixels
+    returns (B, V, 2)
+    """
+    inverse = torch.linalg.inv(crop[:, :, :2])
+    return (points - crop[:, None, :, 2]) @ inverse.transpose(1, 2)
+
+
+def to_crop(points: Tensor, crop: Tensor) -> Tensor:
+    """Full-image pixels (B, V, 2) to crop pixels (B, V, 2), by crop (B, 2, 3)."""
+    return points @ crop[:, :, :2].transpose(1, 2) + crop[:, None, :, 2]
+
+
+def unflip(verts: Tensor, points: Tensor, flip_index: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Predictions on a mirrored crop, carried back to the crop itself.
+
+    verts (B, V, 3) metres, points (B, V, 2) crop pixels, flip_index (V,) the mesh's mirror permutation.
+    """
+    verts, points = verts[:, flip_index].clone(), points[:, flip_index].clone()
+    verts[..., 0].neg_()
+    points[..., 0] = size - 1 - points[..., 0]
+    return verts, points

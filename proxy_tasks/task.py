@@ -1,0 +1,140 @@
+"""What the engine asks of a task, and the settings of a proxy run.
+
+A proxy is a short, cheap stand-in for the full training of an architecture:
+fewer pixels, people and epochs, the same losses and score. `full` is the
+paper's schedule (sec. 3.3) itself. Budgets are meant at 256x256 whatever
+resolution a proxy trains at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Which slice of every global batch this process trains on."""
+
+    rank: int = 0
+    size: int = 1
+
+    def part(self, batch: int) -> slice:
+        if batch % self.size:
+            raise ValueError(f"a global batch of {batch} does not split evenly over {self.size} processes")
+        share = batch // self.size
+        return slice(self.rank * share, (self.rank + 1) * share)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimizer step: the samples of the global batch, and the seed of its augmentation."""
+
+    indices: Tensor  # (batch,) int64, into the training samples
+    seed: int
+
+
+class Task(Protocol):
+    """What is learnt and how it is scored; knows nothing of optimizers."""
+
+    outputs: int
+    train_size: int
+
+    def prepare(self, model: nn.Module) -> None:
+        """Set what the data says about a fresh model, such as the bias of its last layer."""
+        ...
+
+    def batches(self, steps: Iterable[Step], world: World) -> Iterator[tuple[Tensor, Any]]:
+        """This process's inputs (b, 3, S, S) on the device, and the targets that `loss` takes."""
+        ...
+
+    def loss(self, outputs: Tensor, targets: Any) -> Tensor:
+        """Scalar mean loss of (b, outputs)."""
+        ...
+
+    def evaluate(self, predict: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """Validation metrics of a function (b, 3, S, S) -> (b, outputs); has `l_error_mm`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Synthetic:
+    """The faces that a proxy makes for itself where no data set is given."""
+
+    subjects: int
+    frames: int  # images a subject
+    size: int  # pixels, square
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Settings of one training run.
+
+    lr is meant at a batch of 512 and scales with `batch`. `subjects` and `frames` (a subject) bound
+    the training part of a data set; 0 takes all. `evaluations` is the number of equally spaced
+    validations, rungs and checkpoints; 0 is one an epoch.
+    """
+
+    name: str
+    resolution: int
+    epochs: int
+    batch: int
+    lr: float = 0.1
+    warmup_steps: int = 1000
+    power: float = 2.0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    evaluations: int = 0
+    subjects: int = 0
+    frames: int = 0
+    validation_frames: int = 0
+    flip: bool = True
+    jitter: float = 0.2
+    precision: str = "auto"
+    synthetic: Synthetic = Synthetic(subjects=600, frames=16, size=800)
+
+    def __post_init__(self) -> None:
+        if self.resolution < 32 or self.resolution % 2:
+            raise ValueError(f"a proxy trains at an even resolution of 32 or more, got {self.resolution}")
+        if min(self.epochs, self.batch) < 1:
+            raise ValueError(f"epochs and batch are at least 1, got {self.epochs} and {self.batch}")
+        if not 0 < self.lr < float("inf"):
+            raise ValueError(f"a learning rate is positive and finite, got {self.lr}")
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise ValueError(f"precision is auto, fp32 or bf16, got {self.precision!r}")
+
+    @property
+    def id(self) -> str:
+        """Short name of everything that changes a run's numbers, e.g. 'mini-3fa91c'."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+    def replace(self, **changes: Any) -> Proxy:
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Proxy:
+        return cls(**{**values, "synthetic": Synthetic(**values["synthetic"])})
+
+
+PROXIES = {
+    p.name: p
+    for p in (
+        Proxy("mini", resolution=64, epochs=6, batch=32, lr=0.4, synthetic=Synthetic(1200, 4, 320)),
+        Proxy("short", resolution=128, epochs=10, batch=256, frames=200),
+        Proxy("full", resolution=256, epochs=40, batch=512),
+    )
+}
