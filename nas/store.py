@@ -1,0 +1,272 @@
+"""The record of a search: Optuna studies in a journal file, or any Optuna storage.
+
+One study for each round and fidelity that a sampler learns from, and one,
+`repeats`, for controls and re-runs, so that no sampler reads what it did not
+propose. A trial's attribute `job` says what was to be trained, `end` how it
+went; the L_error curve is its intermediate values. Complete trials alone have
+a value: a pruned one keeps its curve and no more, since a rung's L_error is
+not a final one.
+
+The driver is the only writer (it holds the run's lock), so the journal needs
+no lock of its own and none can be left behind; a line torn by a kill or a full
+disk is cut off before the next is written. Readers need no lock either.
+tests/test_nas_store.py, tests/test_nas_faults.py
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.run_dir import RunDir, RunError
+from space import ArchSpec
+
+REPEATS = "repeats"  # the study of controls and re-runs
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "running",
+}
+
+
+class StoreError(RuntimeError):
+    """The store cannot be written or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One training run as the store holds it. Errors in millimetres, times in UTC (ISO 8601)."""
+
+    study: str
+    number: int
+    role: str  # "proposal", "control" or "repeat"
+    round: int
+    arch: ArchSpec
+    name: str  # of a reference architecture, else ""
+    unit: tuple[float, ...] | None
+    feasible_id: str | None
+    seed: int
+    fidelity: str  # Proxy.id
+    macs: int
+    params: int
+    activations: int
+    state: str  # "complete", "pruned", "failed" or "running"
+    reason: str
+    l_error_mm: float | None  # of complete trials only
+    curve: tuple[tuple[float, float], ...]  # (epochs done, L_error mm)
+    parts: dict[str, float]
+    seconds: float
+    started: str
+    finished: str
+    hardware: str
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What is never trained twice: architecture, seed and fidelity."""
+        return self.arch.id, self.seed, self.fidelity
+
+
+class SingleWriterJournal(JournalFileBackend):
+    """Optuna's journal file for one writer: no lock, and a torn end is cut off, not tripped on."""
+
+    def __init__(self, path: Path, *, repair: bool = False) -> None:
+        if repair:
+            _cut_torn_end(path)
+            Path(f"{path}.lock").unlink(missing_ok=True)
+        super().__init__(str(path))
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        descriptor = os.open(self._file_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        size = os.fstat(descriptor).st_size
+        try:
+            written = 0
+            while written < len(lines):
+                written += os.write(descriptor, lines[written:])
+            os.fsync(descriptor)
+        except OSError as error:
+            os.ftruncate(descriptor, size)
+            raise StoreError(
+                f"cannot write {self._file_path} ({os.strerror(error.errno or 0)}): what was recorded so far "
+                "is safe; free space, then continue with --resume"
+            ) from error
+        finally:
+            os.close(descriptor)
+
+
+def _cut_torn_end(path: Path) -> None:
+    """Drop whatever follows the last whole line of JSON."""
+    if not path.exists():
+        return
+    with open(path, "r+b") as file:
+        lines = file.read().splitlines(keepends=True)
+        while lines and not _is_whole(lines[-1]):
+            lines.pop()
+        file.truncate(sum(map(len, lines)))
+
+
+def _is_whole(line: bytes) -> bool:
+    if not line.endswith(b"\n"):
+        return False
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+class Store:
+    """The studies of one search. Opened for reading unless `write`."""
+
+    def __init__(self, storage: BaseStorage, prefix: str = "") -> None:
+        self.storage = storage
+        self._prefix = prefix
+        self._done: dict[int, TrialRecord] = {}  # finished trials never change
+
+    @classmethod
+    def open(cls, run_dir: Path | str, *, write: bool = False) -> Store:
+        """The store of a run directory, by its run.json; readable while a search writes."""
+        run = RunDir(Path(run_dir))
+        where = run.read().get("store", {})
+        return cls.connect(run, where.get("url"), where.get("prefix", ""), write=write)
+
+    @classmethod
+    def connect(cls, run: RunDir, url: str | None, prefix: str = "", *, write: bool = False) -> Store:
+        """The store at an Optuna storage URL, or in the run's own journal where `url` is None."""
+        if url is None:
+            if not write and not run.study_log.exists():
+                raise RunError(f"{run.path} has no study.log: the search has recorded nothing yet")
+            return cls(JournalStorage(SingleWriterJournal(run.study_log, repair=write)), prefix)
+        try:
+            return cls(optuna.storages.get_storage(url), prefix)
+        except Exception as error:  # SQLAlchemy's and the driver's own kinds
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise RunError(f"cannot open the storage {_without_password(url)}: {first}") from error
+
+    # --- reading ---
+
+    def studies(self) -> dict[str, int]:
+        """Short name -> Optuna's study id, of this search's studies, in order of creation."""
+        found = sorted(self.storage.get_all_studies(), key=lambda s: s._study_id)
+        start = len(self._prefix)
+        return {s.study_name[start:]: s._study_id for s in found if s.study_name.startswith(self._prefix)}
+
+    def records(self, study: str | None = None) -> list[TrialRecord]:
+        """Every trial that has begun, by study and number."""
+        studies = self.studies()
+        names = studies if study is None else [s for s in (study,) if s in studies]
+        return [r for name in names for r in self._records(name, studies[name])]
+
+    def _records(self, study: str, study_id: int) -> Iterable[TrialRecord]:
+        for trial in self.storage.get_all_trials(study_id, deepcopy=False):
+            record = self._done.get(trial._trial_id)
+            if record is None:
+                if "job" not in trial.user_attrs:
+                    continue  # claimed, but the architecture was not written yet
+                record = _to_record(study, trial)
+                if trial.state.is_finished():
+                    self._done[trial._trial_id] = record
+            yield record
+
+    # --- writing; the driver only ---
+
+    def study_name(self, short: str) -> str:
+        return self._prefix + short
+
+    def ensure_study(self, short: str) -> int:
+        """Optuna's id of a study, created where it is new."""
+        study_id = self.studies().get(short)
+        if study_id is None:
+            study_id = self.storage.create_new_study([StudyDirection.MINIMIZE], self._prefix + short)
+        return study_id
+
+    def trial_id(self, study: str, number: int) -> int:
+        return self.storage.get_trial_id_from_study_id_trial_number(self.studies()[study], number)
+
+    def begin(self, trial_id: int, job: dict[str, Any]) -> None:
+        """Say what a claimed trial trains."""
+        self.storage.set_trial_user_attr(trial_id, "job", job)
+
+    def report(self, trial_id: int, interval: int, l_error_mm: float) -> None:
+        """Add a point to the curve; a value that is not finite is no point."""
+        if math.isfinite(l_error_mm):
+            self.storage.set_trial_intermediate_value(trial_id, interval, l_error_mm)
+
+    def finish(
+        self,
+        trial_id: int,
+        state: str,
+        *,
+        l_error_mm: float | None = None,
+        reason: str = "",
+        parts: dict[str, float] | None = None,
+        seconds: float = 0.0,
+        hardware: str = "",
+    ) -> None:
+        """Close a trial. A pruned or failed one gets no value, whatever its curve says."""
+        finite = l_error_mm is not None and math.isfinite(l_error_mm)
+        if state == "complete" and not finite:
+            state, reason = "failed", reason or f"L_error is not finite ({l_error_mm})"
+        ending = {"reason": reason, "parts": _finite(parts or {}), "seconds": seconds, "hardware": hardware}
+        self.storage.set_trial_user_attr(trial_id, "end", ending)
+        final = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+        values = [float(l_error_mm)] if state == "complete" and l_error_mm is not None else None
+        self.storage.set_trial_state_values(trial_id, final[state], values)
+
+
+def _finite(parts: dict[str, float]) -> dict[str, float]:
+    return {k: float(v) for k, v in parts.items() if math.isfinite(v)}
+
+
+def _to_record(study: str, trial: FrozenTrial) -> TrialRecord:
+    job, end = trial.user_attrs["job"], trial.user_attrs.get("end", {})
+    epochs = job["epochs"] / job["intervals"]  # one interval between validations
+    unit = job.get("unit")
+    return TrialRecord(
+        study=study,
+        number=trial.number,
+        role=job["role"],
+        round=job["round"],
+        arch=ArchSpec.from_dict(job["arch"]),
+        name=job["name"],
+        unit=tuple(unit) if unit else None,
+        feasible_id=job.get("feasible_id"),
+        seed=job["seed"],
+        fidelity=job["fidelity"],
+        macs=job["macs"],
+        params=job["params"],
+        activations=job["activations"],
+        state=STATES[trial.state],
+        reason=end.get("reason", ""),
+        l_error_mm=trial.values[0] if trial.state == TrialState.COMPLETE and trial.values else None,
+        curve=tuple((step * epochs, v) for step, v in sorted(trial.intermediate_values.items())),
+        parts=end.get("parts", {}),
+        seconds=end.get("seconds", 0.0),
+        started=_iso(trial.datetime_start),
+        finished=_iso(trial.datetime_complete),
+        hardware=end.get("hardware", ""),
+    )
+
+
+def _iso(when: datetime | None) -> str:
+    """Optuna keeps local time without a zone; the record is in UTC."""
+    return when.astimezone(UTC).isoformat(timespec="milliseconds") if when else ""
+
+
+def _without_password(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    scheme, slashes, user = head.partition("://")
+    return f"{scheme}{slashes}{user.split(':')[0]}@{tail}" if at else url
