@@ -1,0 +1,54 @@
+# make search              set up .venv once, then search on synthetic faces (BUDGET=, ARGS= to change)
+# make test                set up .venv once, then run the tests; make test-slow for the minutes-long ones
+# make lint | notebook | bench
+
+PYTHON ?= python3
+BUDGET ?= 5.1GFLOPs
+ARGS ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: search test test-slow lint notebook bench clean
+.DELETE_ON_ERROR:
+
+search: $(VENV)/.installed
+	@$(RUN) -m nas.search --budget $(BUDGET) $(ARGS)
+
+test: $(VENV)/.installed-dev
+	$(RUN) -m pytest -q -n 2 --dist loadfile
+
+test-slow: $(VENV)/.installed-dev
+	$(RUN) -m pytest -q -m slow
+
+lint: $(VENV)/.installed-dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy space proxy_tasks nas reports
+
+notebook: $(VENV)/.installed-notebooks
+	$(RUN) -m notebook reports/notebooks
+
+bench: $(VENV)/.installed-dev
+	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(RUN) $$script || exit 1; done
+
+$(VENV)/bin/python:
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version), once"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing jmlr-nas and what it needs, once (minutes, mostly torch and ray)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing the test tools, once"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-notebooks: $(VENV)/.installed
+	@$(PIP) --editable '.[notebooks]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info
