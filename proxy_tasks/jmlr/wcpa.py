@@ -1,0 +1,217 @@
+"""A data set in the WCPA layout: what it lists, where its files are, what one sample holds.
+
+    image/<subject>/<action>/<img>_ar.jpg
+    info/<subject>/<action>/<img>_info.npz                verts (V, 3) float32 metres, R_t (4, 4)
+    68landmarks/<subject>/<action>/<img>_68landmarks.txt  68 rows "x y", pixels
+    list/WCPA_track2_{train,test}.csv                     subject_id, facial_action, img_id: strings
+    resources/projection_matrix.txt  kpt_ind.npy  example.obj  (flip_index.npy)
+
+Test images have no info file. Frames and units are those of camera.py. Opening reads the lists, the
+resources and the directories, never an image: seconds for hundreds of thousands of rows.
+tests/test_proxy_tasks_wcpa.py shows each complaint about a bad folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy_tasks.jmlr.camera import check_projection
+from proxy_tasks.jmlr.sample import DamagedSample, read_info
+from proxy_tasks.jmlr.topology import Topology
+
+COLUMNS = ("subject_id", "facial_action", "img_id")
+SPLITS = ("train", "test")
+MISSING_LIMIT = 0.001  # largest share of listed rows without their files that `open` lets pass
+_PROBES = 48  # rows whose labels stand for the rest of the data set in its id
+
+
+class DataError(ValueError):
+    """The data folder cannot be used as it is; the message is one sentence for the user."""
+
+
+class Row(NamedTuple):
+    """One line of a list, as strings: leading zeros are part of the name."""
+
+    subject_id: str
+    facial_action: str
+    img_id: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+@dataclass(frozen=True)
+class WcpaDataset:
+    """An opened data set; rows are read from disk only when asked for.
+
+    rows: split ("train", "test") to its list;  projection (4, 4) float64;
+    missing: split to the rows that lack a file, for the splits that were looked at
+    """
+
+    path: Path
+    topology: Topology
+    projection: NDArray[np.float64]
+    rows: dict[str, tuple[Row, ...]]
+    missing: dict[str, tuple[Row, ...]]
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        splits: Sequence[str] = ("train",),
+        missing_limit: float = MISSING_LIMIT,
+        check_files: bool = True,
+    ) -> WcpaDataset:
+        """Open the folder, and look for the files of the given splits; DataError if it is unusable.
+
+        A share of rows up to missing_limit may lack files; they are kept in `missing`, and a cache
+        leaves them out. check_files=False trusts the lists, for a worker whose parent has looked.
+        """
+        root = Path(path)
+        _check_parts(root, splits)
+        try:
+            topology = Topology.load(root / "resources")
+            projection = check_projection(np.loadtxt(root / "resources" / "projection_matrix.txt"))
+        except ValueError as error:
+            raise DataError(f"{root}/resources is not usable: {error}") from error
+        rows = {s: read_list(_list_file(root, s)) for s in SPLITS if _list_file(root, s).exists()}
+        if not check_files:
+            return cls(root, topology, projection, rows, {})
+        missing: dict[str, tuple[Row, ...]] = {}
+        for split in splits:
+            absent = missing_files(root, rows[split], split)
+            if len({row for row, _ in absent}) > missing_limit * len(rows[split]):
+                raise DataError(_missing_sentence(root, split, [path for _, path in absent]))
+            missing[split] = tuple(dict.fromkeys(row for row, _ in absent))
+        dataset = cls(root, topology, projection, rows, missing)
+        if "train" in splits:
+            dataset._check_vertex_counts()
+        return dataset
+
+    def image_path(self, row: Row) -> Path:
+        return self.path / "image" / row.subject_id / row.facial_action / f"{row.img_id}_ar.jpg"
+
+    def info_path(self, row: Row) -> Path:
+        return self.path / "info" / row.subject_id / row.facial_action / f"{row.img_id}_info.npz"
+
+    def landmarks_path(self, row: Row) -> Path:
+        return self.path / "68landmarks" / row.subject_id / row.facial_action / f"{row.img_id}_68landmarks.txt"
+
+    def subjects(self, split: str = "train") -> tuple[str, ...]:
+        """Sorted ids of the people that a split lists."""
+        return tuple(sorted({row.subject_id for row in self.rows[split]}))
+
+    @cached_property
+    def id(self) -> str:
+        """Short hash of lists, resources and a sample of the labels: the same on any disk, any day."""
+        digest = hashlib.sha256(self.topology.id.encode() + self.projection.tobytes())
+        for split in sorted(self.rows):
+            rows = self.rows[split]
+            digest.update(f"{split} {len(rows)}\n".encode())
+            digest.update("\n".join("/".join(row) for row in rows).encode())
+            for row in rows[:: max(1, len(rows) // _PROBES)]:
+                for file in (self.info_path(row), self.landmarks_path(row)):
+                    digest.update(file.read_bytes() if file.is_file() else b"absent")
+                image = self.image_path(row)
+                digest.update(str(image.stat().st_size if image.is_file() else -1).encode())
+        return digest.hexdigest()[:12]
+
+    def _check_vertex_counts(self) -> None:
+        """DataError if the first readable labels of a subject have another vertex count than the mesh."""
+        first: dict[str, Row] = {}
+        for row in self.rows["train"]:
+            first.setdefault(row.subject_id, row)
+        expected = self.topology.vertex_count
+        for row in first.values():
+            try:
+                verts = read_info(self.info_path(row))[0]
+            except (OSError, DamagedSample):
+                continue  # the cache counts it, or the limit on missing files has spoken
+            if len(verts) != expected:
+                raise DataError(
+                    f"{self.info_path(row)} has {len(verts)} vertices, but resources/example.obj has "
+                    f"{expected}: labels and mesh must come from the same data set"
+                )
+
+
+def _list_file(root: Path, split: str) -> Path:
+    return root / "list" / f"WCPA_track2_{split}.csv"
+
+
+def _check_parts(root: Path, splits: Sequence[str]) -> None:
+    if not root.is_dir():
+        raise DataError(f"there is no data folder at {root}: give one in the WCPA layout")
+    wanted = ["image", "68landmarks", *(["info"] if "train" in splits else [])]
+    files = [f"resources/{name}" for name in ("projection_matrix.txt", "kpt_ind.npy", "example.obj")]
+    files = [*(str(_list_file(root, s).relative_to(root)) for s in splits), *files]
+    absent = [f"{part}/" for part in wanted if not (root / part).is_dir()]
+    absent += [part for part in files if not (root / part).is_file()]
+    if absent:
+        raise DataError(f"{root} is not a whole WCPA data set: it lacks {', '.join(absent)}")
+
+
+def read_list(path: Path) -> tuple[Row, ...]:
+    """Rows of a list file; DataError for a wrong header, no rows, or names that cannot be path parts."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
+            if not set(COLUMNS) <= set(header):
+                raise DataError(f"{path} starts with {','.join(header)!r}; it needs the columns {','.join(COLUMNS)}")
+            s, a, i = (header.index(name) for name in COLUMNS)
+            rows = tuple(Row(line[s], line[a], line[i]) for line in reader if line)
+    except IndexError:
+        raise DataError(f"{path} has a line with fewer columns than its header") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a readable CSV file: {error}") from error
+    if not rows:
+        raise DataError(f"{path} lists no images: it is empty after its header")
+    for name, values in zip(COLUMNS, map(set, zip(*rows, strict=True)), strict=True):
+        for value in values:
+            if value in ("", ".", "..") or any(c in value for c in "/\\\0"):
+                raise DataError(f"{path} has the {name} {value!r}, which cannot be a folder or file name")
+    return rows
+
+
+def missing_files(root: Path, rows: Sequence[Row], split: str) -> list[tuple[Row, Path]]:
+    """Rows and the files that they name but that are not there, by listing each directory once."""
+    parts = [("image", "_ar.jpg"), ("68landmarks", "_68landmarks.txt")]
+    parts += [("info", "_info.npz")] if split == "train" else []
+    folders = sorted({(row.subject_id, row.facial_action) for row in rows})
+    keys = [(part, *folder) for part, _ in parts for folder in folders]
+
+    def names(key: tuple[str, str, str]) -> frozenset[str]:
+        try:
+            return frozenset(os.listdir(root.joinpath(*key)))
+        except OSError:
+            return frozenset()
+
+    with ThreadPoolExecutor(16) as pool:  # directory listings wait on the file system, not on a core
+        present = dict(zip(keys, pool.map(names, keys), strict=True))
+
+    def absent() -> Iterator[tuple[Row, Path]]:
+        for row in rows:
+            for part, suffix in parts:
+                if row.img_id + suffix not in present[part, row.subject_id, row.facial_action]:
+                    yield row, root / part / row.subject_id / row.facial_action / (row.img_id + suffix)
+
+    return list(absent())
+
+
+def _missing_sentence(root: Path, split: str, absent: list[Path]) -> str:
+    shown = ", ".join(str(path.relative_to(root)) for path in absent[:3])
+    return (
+        f"the {split} list of {root} names {len(absent)} files that are not there "
+        f"({'first three: ' if len(absent) > 3 else ''}{shown}): complete the data set or correct the list"
+    )
