@@ -1,0 +1,1 @@
+"""Formats that an architecture and its weights leave in, one file each."""

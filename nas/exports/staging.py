@@ -1,0 +1,60 @@
+"""Files that appear whole and checked, or not at all.
+
+An export writes into a folder beside its destination, is reloaded and compared
+there, and only then moves file by file over what was there before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+TOLERANCE = 1e-5  # largest difference of outputs after a reload, in units of the largest output
+
+
+class ExportError(RuntimeError):
+    """What was written does not read back as what was meant; nothing was kept."""
+
+
+@contextmanager
+def staged(destination: Path) -> Iterator[Path]:
+    """A fresh folder whose files move to `destination` when the block ends without an exception."""
+    destination.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=destination))
+    try:
+        yield folder
+        for file in sorted(folder.iterdir()):
+            os.replace(file, destination / file.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def probe(side: int = 64, count: int = 2) -> Tensor:
+    """(count, 3, side, side) images in [-1, 1], always the same, to compare two networks on."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(count, 3, side, side, generator=generator) * 2 - 1
+
+
+def outputs_of(model: nn.Module, images: Tensor) -> Tensor:
+    model.eval()
+    with torch.inference_mode():
+        return model(images)
+
+
+def require_equal(name: str, ours: Tensor, theirs: Tensor, tolerance: float = TOLERANCE) -> float:
+    """The largest difference over the largest output; ExportError above `tolerance`."""
+    if ours.shape != theirs.shape:
+        raise ExportError(f"{name} reads back with outputs {tuple(theirs.shape)}, not {tuple(ours.shape)}")
+    difference = float((ours - theirs).abs().max()) / max(float(ours.abs().max()), 1.0)
+    if not difference <= tolerance:
+        raise ExportError(
+            f"{name} reads back with outputs that differ by {difference:.2g} of the largest, above {tolerance:g}"
+        )
+    return difference
