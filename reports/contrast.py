@@ -85,7 +85,7 @@ def permutation_p(a: ArrayLike, b: ArrayLike, rng: np.random.Generator, resample
 def _permutation_p(
     scores: NDArray, first: int, seen: float, centre: float, rng: np.random.Generator, resamples: int
 ) -> float:
-    """Share of relabellings whose sum of the first group is as far from `centre` as `seen`, itself included."""
+    """Share of relabellings with a first group as far from `centre` as `seen`, itself included."""
     tolerance = 1e-9 * max(1.0, abs(centre))  # equal sums must count as equal in any order of addition
     extreme = 1
     for start in range(0, resamples, 1_000):

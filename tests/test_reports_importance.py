@@ -1,0 +1,75 @@
+"""The forest and its permutation importance, on functions whose answers are known."""
+
+import numpy as np
+import pytest
+
+from reports.forest import Forest, grow
+from reports.importance import permutation_importance
+
+
+def test_a_tree_with_room_for_every_row_reproduces_its_rows():
+    rng = np.random.default_rng(0)
+    x, y = rng.random((40, 3)), rng.random(40)
+    assert grow(x, y, rng, leaf=1).predict(x) == pytest.approx(y)
+
+
+def test_a_tree_of_one_leaf_is_the_mean():
+    rng = np.random.default_rng(1)
+    x, y = rng.random((6, 2)), rng.random(6)
+    assert grow(x, y, rng, leaf=5).predict(rng.random((4, 2))) == pytest.approx([y.mean()] * 4)
+
+
+def test_no_leaf_is_smaller_than_asked():
+    rng = np.random.default_rng(2)
+    x, y = rng.random((200, 4)), rng.random(200)
+    leaves = grow(x, y, rng, leaf=7).predict(x)
+    assert np.unique(leaves, return_counts=True)[1].min() >= 7
+
+
+def test_the_forest_learns_an_interaction_of_steps():
+    rng = np.random.default_rng(3)
+    x, new = rng.random((600, 5)), rng.random((300, 5))
+    law = lambda z: 4.0 * ((z[:, 0] > 0.5) & (z[:, 1] > 0.3)) + z[:, 2]  # noqa: E731
+    forest = Forest.fit(x, law(x), rng)
+    assert np.corrcoef(forest.predict(new), law(new))[0, 1] > 0.95
+
+
+def test_importance_of_a_linear_law_is_its_closed_form():
+    # y = 2 a + b: shuffling a raises a perfect model's squared error by 2 Var(2 a), and Var(y) = 5 Var(a)
+    rng = np.random.default_rng(4)
+    x = rng.random((1_000, 3))
+    found = permutation_importance(x, 2 * x[:, 0] + x[:, 1], rng)
+    assert found.explained > 0.9
+    assert found.value == pytest.approx([8 / 5, 2 / 5, 0.0], abs=0.15)
+    assert abs(found.value[2]) < 0.02
+
+
+def test_importance_of_noise_holds_zero_and_explains_nothing():
+    rng = np.random.default_rng(5)
+    found = permutation_importance(rng.random((120, 4)), rng.normal(60, 2, 120), rng)
+    assert found.explained < 0.1
+    assert (found.low <= 0).all() and (found.high >= 0).all()
+
+
+def test_intervals_are_as_wide_as_the_spread_over_fresh_trials():
+    rng = np.random.default_rng(6)
+
+    def draw(n):
+        x = rng.random((n, 2))
+        return x, 3 * x[:, 0] + rng.normal(0, 1, n)
+
+    found = [permutation_importance(*draw(150), rng, repeats=8, trees=8) for _ in range(20)]
+    truth = np.mean([each.value[0] for each in found])
+    held = np.mean([each.low[0] <= truth <= each.high[0] for each in found])
+    assert held >= 0.85
+
+
+def test_equal_errors_have_no_importance():
+    rng = np.random.default_rng(7)
+    found = permutation_importance(rng.random((30, 2)), np.full(30, 61.0), rng)
+    assert found.value == pytest.approx([0, 0]) and found.high == pytest.approx([0, 0])
+
+
+def test_too_few_trials_are_refused():
+    with pytest.raises(ValueError, match="at least 20 complete trials; there are 8"):
+        permutation_importance(np.ones((8, 2)), np.ones(8), np.random.default_rng(0))
