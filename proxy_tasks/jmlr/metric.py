@@ -1,0 +1,88 @@
+"""The challenge's score: L_error (Guo et al. 2022, eqs. 6-7), per image, in millimetres.
+
+V1 = Vgt Rgt + Tgt, V2 = Vpred Rpred + Tpred, V3 = Vgt Rpred + Tpred, V4 = Vpred Rgt + Tgt;
+L_error = |V1 - V2| + |V1 - V3| + 10 |V1 - V4|, each norm the mean over vertices of the Euclidean distance.
+
+The score is finite whatever was predicted: a shape with a non-finite coordinate counts as all its vertices at
+the origin, and a pose that cannot be found is pnp.py's failed pose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxy_tasks.jmlr.pnp import solve_pnp_checked
+
+MM = 1000.0
+
+
+def l_error(
+    verts: Tensor, R: Tensor, T: Tensor, verts_gt: Tensor, R_gt: Tensor, T_gt: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """L_error and its three parts.
+
+    verts, verts_gt (B, V, 3) metres;  R, R_gt (B, 3, 3);  T, T_gt (B, 3) metres, V_cam = V R + T
+    returns total, |V1 - V2|, |V1 - V3|, 10 |V1 - V4|, each (B,) millimetres, float64
+    """
+    verts, R, T, verts_gt, R_gt, T_gt = (a.double() for a in (verts, R, T, verts_gt, R_gt, T_gt))
+    finite = verts.isfinite().flatten(1).all(1)
+    verts = torch.where(finite[:, None, None], verts, 0.0)
+    v1 = verts_gt @ R_gt + T_gt.unsqueeze(1)
+    pose = MM * _mean_distance(v1, verts @ R + T.unsqueeze(1))
+    motion = MM * _mean_distance(v1, verts_gt @ R + T.unsqueeze(1))
+    shape = 10 * MM * _mean_distance(verts_gt @ R_gt, verts @ R_gt)
+    return pose + motion + shape, pose, motion, shape
+
+
+def _mean_distance(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).norm(dim=-1).mean(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Per-image results of an evaluation, millimetres, float64 arrays (N,); failed (N,) bool."""
+
+    l_error_mm: np.ndarray
+    v1_v2_mm: np.ndarray
+    v1_v3_mm: np.ndarray
+    v1_v4_x10_mm: np.ndarray
+    rms_px: np.ndarray
+    failed: np.ndarray
+
+    @classmethod
+    def concatenate(cls, parts: list[Scores]) -> Scores:
+        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in cls.__slots__))
+
+    def summary(self) -> dict[str, float]:
+        """Means over images, the median of L_error, and the share of images whose pose failed."""
+        return {
+            "l_error_mm": float(self.l_error_mm.mean()),
+            "v1_v2_mm": float(self.v1_v2_mm.mean()),
+            "v1_v3_mm": float(self.v1_v3_mm.mean()),
+            "v1_v4_x10_mm": float(self.v1_v4_x10_mm.mean()),
+            "median_mm": float(np.median(self.l_error_mm)),
+            "failed_share": float(self.failed.mean()),
+        }
+
+
+def score_images(
+    verts: Tensor, points: Tensor, K: Tensor, verts_gt: Tensor, R_gt: Tensor, T_gt: Tensor
+) -> Scores:
+    """Pose every prediction by PnP and score it.
+
+    verts (B, V, 3) metres, points (B, V, 2) full-image pixels, K (B, 3, 3);  ground truth as in `l_error`
+    """
+    pose = solve_pnp_checked(verts, points, K)
+    parts = l_error(verts, pose.R, pose.T, verts_gt, R_gt, T_gt)
+    return Scores(*(a.cpu().numpy() for a in (*parts, pose.rms_px, ~pose.ok)))
+
+
+def score(
+    verts: Tensor, points: Tensor, K: Tensor, verts_gt: Tensor, R_gt: Tensor, T_gt: Tensor
+) -> dict[str, float]:
+    """The summary of `score_images`: l_error_mm, its parts, median_mm, failed_share."""
+    return score_images(verts, points, K, verts_gt, R_gt, T_gt).summary()
