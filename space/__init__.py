@@ -1,5 +1,7 @@
 """What may be built, and what it costs: specs, plans, budgets and the set that fits a budget."""
 
 from space.arch import REFERENCES, ArchSpec
+from space.budget import Budget
+from space.design import Space
 
-__all__ = ["REFERENCES", "ArchSpec"]
+__all__ = ["REFERENCES", "ArchSpec", "Budget", "Space"]

@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from space import cost
-from space.plan import EXPANSION, OUTPUTS, build_plan
-
-STAGES = 4
+from space.plan import EXPANSION, OUTPUTS, STAGES, build_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class ArchSpec:
 
     def stage_macs(self, input_size: int = 256, outputs: int = OUTPUTS) -> dict[str, int]:
         """The same by part: stem, layer1..layer4, fc."""
-        return cost.stage_macs(build_plan(self, outputs), input_size)
+        return cost.stage_costs(build_plan(self, outputs), cost.MACS, input_size)
 
     def params(self, outputs: int = OUTPUTS) -> int:
         """Learnable parameters: convolutions, batch norms' scales and shifts, the linear layer."""

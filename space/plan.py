@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from space.arch import ArchSpec
 
 OUTPUTS = 6100  # 1,220 vertices x (3 coordinates in space + 2 on the image)
+STAGES = 4
 IMAGE_CHANNELS, STEM_CHANNELS, STEM_OUT = 3, 32, 64
 EXPANSION = {"basic": 1, "bottleneck": 4}  # a block's output channels over its width
 
@@ -104,13 +105,13 @@ def build_stem() -> tuple[Conv, ...]:
 
 
 def build_block(block: str, stage: int, position: int, cin: Size, width: Size) -> Block:
-    """Block `position` of stage `stage`, both from 0; a stage but the first strides by 2 in block 0.
+    """Block `position` of stage `stage`, both from 0.
 
     Where `cin` and `width` are arrays, either all members keep their channels or
     none does, so that all have the same layers; mixed families are refused.
     """
     name = f"layer{stage + 1}.{position}"
-    stride = 2 if stage > 0 and position == 0 else 1
+    stride = block_stride(stage, position)
     cout = width * EXPANSION[block]
     sizes = {"basic": ((3, width), (3, cout)), "bottleneck": ((1, width), (3, width), (1, cout))}[block]
     strided = {"basic": 0, "bottleneck": 1}[block]  # the first 3x3 convolution
@@ -124,6 +125,11 @@ def build_block(block: str, stage: int, position: int, cin: Size, width: Size) -
     if stride > 1 or _differ(cin, cout):
         shortcut = Conv(f"{name}.downsample.1", f"{name}.downsample.2", cin, cout, kernel=1, stride=1)
     return Block(name, cin, cout, stride, tuple(convs), shortcut)
+
+
+def block_stride(stage: int, position: int) -> int:
+    """Every stage but the first halves the sides in its first block."""
+    return 2 if stage > 0 and position == 0 else 1
 
 
 def build_head(cin: Size, outputs: int = OUTPUTS) -> Linear:
