@@ -27,7 +27,7 @@ _CROP_FRAME = 144.0
 _TO_OPENCV = np.array([1.0, -1.0, -1.0])
 
 
-def check_projection(matrix: ArrayLike) -> Array:
+def check_projection(matrix: ArrayLike) -> NDArray[np.float64]:
     """The matrix (4, 4) in float64, or a ValueError if it is not a pinhole camera along -z.
 
     Only the two focal lengths and the two centre offsets may be free: with skew or an orthographic

@@ -26,7 +26,9 @@ def cut(data: bytes, affine: NDArray[np.floating], size: int) -> NDArray[np.uint
     return warp(decode(data, reduction), affine, size, reduction)
 
 
-def warp(image: NDArray[np.uint8], affine: NDArray[np.floating], size: int, reduction: int = 1) -> NDArray[np.uint8]:
+def warp(
+    image: NDArray[np.uint8], affine: NDArray[np.floating], size: int, reduction: int = 1
+) -> NDArray[np.uint8]:
     """Crop of an image that holds the photograph at 1 / reduction; as `cut` otherwise."""
     import cv2
 
@@ -37,4 +39,4 @@ def warp(image: NDArray[np.uint8], affine: NDArray[np.floating], size: int, redu
     fine[:, 2] += fine[:, :2] @ np.full(2, (reduction - 1) / 2.0)
     fine[:, :2] *= reduction
     crop = cv2.warpAffine(image, fine, (2 * size, 2 * size), flags=cv2.INTER_LINEAR)
-    return cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)

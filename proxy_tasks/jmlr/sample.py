@@ -99,4 +99,4 @@ def decode(data: bytes, reduction: int = 1) -> NDArray[np.uint8]:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), sizes[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise DamagedSample("the image cannot be decoded")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

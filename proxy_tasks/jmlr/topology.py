@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,7 +44,7 @@ class Topology:
     def __post_init__(self) -> None:
         count = len(self.template)
         for name, indices in (("triangles", self.triangles), ("landmarks68", self.landmarks68)):
-            if indices.size and not (0 <= indices.min() and indices.max() < count):
+            if indices.size and (indices.min() < 0 or indices.max() >= count):
                 raise ValueError(f"{name} index vertices outside 0..{count - 1}")
         if self.landmarks68.shape != (68,):
             raise ValueError(f"kpt_ind.npy has shape {self.landmarks68.shape}; it must name 68 vertices")
@@ -93,7 +94,7 @@ def read_obj(path: Path) -> tuple[NDArray[np.float64], Ints]:
             elif key == "f":
                 corner = [int(word.split("/")[0]) for word in words]
                 corner = [c - 1 if c > 0 else len(vertices) + c for c in corner]
-                faces += [(corner[0], b, c) for b, c in zip(corner[1:], corner[2:], strict=False)]
+                faces += [(corner[0], b, c) for b, c in pairwise(corner[1:])]
         template = np.array(vertices, dtype=np.float64).reshape(-1, 3)
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path} is not a readable Wavefront mesh: {error}") from error

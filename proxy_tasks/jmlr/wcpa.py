@@ -106,7 +106,9 @@ class WcpaDataset:
         return self.path / "info" / row.subject_id / row.facial_action / f"{row.img_id}_info.npz"
 
     def landmarks_path(self, row: Row) -> Path:
-        return self.path / "68landmarks" / row.subject_id / row.facial_action / f"{row.img_id}_68landmarks.txt"
+        return (
+            self.path / "68landmarks" / row.subject_id / row.facial_action / f"{row.img_id}_68landmarks.txt"
+        )
 
     def subjects(self, split: str = "train") -> tuple[str, ...]:
         """Sorted ids of the people that a split lists."""
@@ -168,7 +170,9 @@ def read_list(path: Path) -> tuple[Row, ...]:
             reader = csv.reader(file)
             header = [name.strip() for name in next(reader, [])]
             if not set(COLUMNS) <= set(header):
-                raise DataError(f"{path} starts with {','.join(header)!r}; it needs the columns {','.join(COLUMNS)}")
+                raise DataError(
+                    f"{path} starts with {','.join(header)!r}; it needs the columns {','.join(COLUMNS)}"
+                )
             s, a, i = (header.index(name) for name in COLUMNS)
             rows = tuple(Row(line[s], line[a], line[i]) for line in reader if line)
     except IndexError:

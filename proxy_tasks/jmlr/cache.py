@@ -1,0 +1,232 @@
+"""Aligned crops and labels on disk: built once for a data set and resolution, opened as memory maps.
+
+A search reads every picture of a data set thousands of times, and decoding one costs a hundred times
+what reading its crop does. So the crops of a split lie in <cache root>/crops/<id>/, one .npy file a
+field, and processes that open them share the pages; no data set needs to fit in memory. The id hashes
+the lists, resources, a sample of the labels, the resolution and how crops are cut. The first process
+to ask builds, under a file lock, in <id>.partial/, which a later attempt resumes; the others wait.
+The finished folder appears by one rename. Rows whose files are missing or damaged are left out and
+named in `left_out`; when such files have changed since, the cache is built anew.
+
+tests/test_proxy_tasks_cache.py kills, corrupts and races it; tests/bench/bench_cache.py measures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy_tasks.jmlr.cache_build import BAD_LIMIT, build, fields_of, refuse_too_many
+from proxy_tasks.jmlr.topology import Topology
+from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
+
+_FORMAT = 1  # raise when the crops or the files' meaning change
+
+
+@dataclass(frozen=True, eq=False)
+class CropCache:
+    """N aligned crops of S x S pixels with labels of V vertices; arrays are read-only memory maps.
+
+    images (N, S, S, 3) uint8 RGB;  crop (N, 2, 3) float32, full-image px to crop px;
+    K (N, 3, 3) float32 OpenCV intrinsics, full-image px;  size (N, 2) int32 width and height;
+    subjects, actions, img_ids (N,) strings;  left_out: (row, reason) of what could not be read.
+    Labels, None for the test split: verts (N, V, 3) float32 metres;  points (N, V, 2) float32
+    projected true vertices, full-image px;  R (N, 3, 3), T (N, 3) float32 pose, camera.py's frames.
+    It pickles as its path, so handing it to another process costs nothing.
+    """
+
+    path: Path
+    id: str
+    data_id: str
+    split: str
+    resolution: int
+    topology: Topology
+    left_out: tuple[tuple[str, str], ...]
+    subjects: NDArray[np.str_]
+    actions: NDArray[np.str_]
+    img_ids: NDArray[np.str_]
+    images: NDArray[np.uint8]
+    crop: NDArray[np.float32]
+    K: NDArray[np.float32]
+    size: NDArray[np.int32]
+    verts: NDArray[np.float32] | None = None
+    points: NDArray[np.float32] | None = None
+    R: NDArray[np.float32] | None = None
+    T: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return CropCache.load, (self.path,)
+
+    @classmethod
+    def load(cls, path: Path) -> CropCache:
+        """Open a finished cache; FileNotFoundError if absent, ValueError if it is not whole."""
+        meta = json.loads((path / "meta.json").read_text())
+        count, resolution, split = meta["count"], meta["resolution"], meta["split"]
+        with np.load(path / "topology.npz", allow_pickle=False) as z:
+            topology = Topology(z["triangles"], z["landmarks68"], z["flip_index"], z["template"])
+        arrays = {}
+        for name, (shape, dtype) in fields_of(split, resolution, topology.vertex_count).items():
+            array = np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            if array.shape[1:] != shape or array.dtype != dtype or len(array) < count:
+                raise ValueError(f"{path / name}.npy has shape {array.shape} and dtype {array.dtype}")
+            arrays[name] = array[:count]  # what was left out leaves unused rows at the end
+        with np.load(path / "names.npz", allow_pickle=False) as z:
+            names = {name: z[name] for name in ("subjects", "actions", "img_ids")}
+        left_out = tuple((row, reason) for row, reason, _ in meta["left_out"])
+        return cls(
+            path=path,
+            id=meta["id"],
+            data_id=meta["data_id"],
+            split=split,
+            resolution=resolution,
+            topology=topology,
+            left_out=left_out,
+            **names,
+            **arrays,
+        )
+
+
+def open_cache(
+    dataset: WcpaDataset,
+    resolution: int,
+    split: str = "train",
+    *,
+    workers: int | None = None,
+    progress: bool = False,
+    root: Path | None = None,
+    bad_limit: float = BAD_LIMIT,
+) -> CropCache:
+    """The crops of a split, built first if no process has done so yet.
+
+    resolution: side of a crop in pixels;  workers: threads, default one a core;
+    progress: bar and messages on stderr;  root: default `space.cachedir.cache_root()`;
+    bad_limit: largest share of unreadable rows, beyond which DataError is raised (one row may always be bad).
+    """
+    if not isinstance(resolution, int) or not 8 <= resolution <= 1024:
+        raise ValueError(
+            f"a crop of {resolution} pixels cannot be made: the side is a whole number from 8 to 1024"
+        )
+    if root is None:
+        from space.cachedir import cache_root
+
+        root = cache_root()
+    folder = root / "crops" / cache_id(dataset, resolution, split)
+    cache = _usable(folder, dataset)
+    if cache is None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(folder.with_suffix(".lock"), progress):
+            cache = _usable(folder, dataset)
+            if cache is None:
+                _build(folder, dataset, resolution, split, workers, progress, bad_limit)
+                cache = CropCache.load(folder)
+    refuse_too_many(cache.left_out, len(cache) + len(cache.left_out), bad_limit)
+    return cache
+
+
+def cache_id(dataset: WcpaDataset, resolution: int, split: str) -> str:
+    """Folder name of a cache: a hash of all that its bytes follow from."""
+    text = json.dumps([_FORMAT, dataset.id, dataset.topology.id, resolution, split])
+    return f"{split}-{resolution}px-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _usable(folder: Path, dataset: WcpaDataset) -> CropCache | None:
+    """The cache in the folder, or None if it is absent, broken, or lacks rows that could be read now."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+        cache = CropCache.load(folder)
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+    for name, _, facts in meta["left_out"][:16]:
+        row = Row(*name.split("/"))
+        if facts != _file_facts(dataset, row):
+            return None
+    return cache
+
+
+def _build(
+    folder: Path,
+    dataset: WcpaDataset,
+    resolution: int,
+    split: str,
+    workers: int | None,
+    progress: bool,
+    bad_limit: float,
+) -> None:
+    partial = folder.with_suffix(".partial")
+    partial.mkdir(exist_ok=True)
+    threads = workers or _cores()
+    built = build(
+        dataset, split, resolution, partial, workers=threads, progress=progress, bad_limit=bad_limit
+    )
+    t = dataset.topology
+    np.savez(
+        partial / "topology.npz",
+        triangles=t.triangles,
+        landmarks68=t.landmarks68,
+        flip_index=t.flip_index,
+        template=t.template,
+    )
+    columns = np.array([dataset.rows[split][i] for i in built.order]).T
+    np.savez(partial / "names.npz", subjects=columns[0], actions=columns[1], img_ids=columns[2])
+    meta = {
+        "id": folder.name,
+        "data_id": dataset.id,
+        "source": str(dataset.path.resolve()),
+        "split": split,
+        "resolution": resolution,
+        "count": len(built.order),
+        "left_out": [[str(row), reason, _file_facts(dataset, row)] for row, reason in built.left_out],
+    }
+    (partial / "meta.json").write_text(json.dumps(meta, indent=1))
+    if folder.exists():  # broken or outdated; whoever has it open keeps the pages
+        old = folder.with_suffix(f".old-{os.getpid()}")
+        folder.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _cores() -> int:
+    """Cores that this process may use; a cluster's scheduler often grants fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _file_facts(dataset: WcpaDataset, row: Row) -> list[list[int] | None]:
+    """Size and modification time of a row's files, None for those that are not there."""
+    facts: list[list[int] | None] = []
+    for file in (dataset.image_path(row), dataset.landmarks_path(row), dataset.info_path(row)):
+        try:
+            stat = file.stat()
+            facts.append([stat.st_size, stat.st_mtime_ns])
+        except OSError:
+            facts.append(None)
+    return facts
+
+
+@contextlib.contextmanager
+def _lock(path: Path, progress: bool) -> Iterator[None]:
+    """Hold the lock file; it stays behind, since removing it would let two builders in at once.
+
+    The kernel releases it with the process, however that ends.
+    """
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if progress:
+                print(f"waiting for another process to build {path.with_suffix('')}", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
