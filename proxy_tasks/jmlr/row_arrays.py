@@ -54,7 +54,7 @@ class RowArrays:
             if data.shape != shape:
                 raise ValueError(f"row {row} of {name} has shape {data.shape}, not {shape}")
             view, position = (
-                memoryview(data.reshape(-1).view(np.uint8)),
+                data.reshape(-1).view(np.uint8).data,
                 self._starts[name] + row * data.nbytes,
             )
             while view:
