@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from proxy_tasks import checkpoint as checkpoints
+from proxy_tasks.distributed import mean_over_processes, shared_predictor
 from proxy_tasks.schedule import learning_rate
 from proxy_tasks.task import Proxy, Step, Task, World
 
@@ -146,7 +147,7 @@ def fit(
     device: str | torch.device = "auto",
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], bool] | None = None,
-    world: World = World(),
+    world: World = World(),  # noqa: B008  frozen
 ) -> Outcome:
     """Train `model` on `task` as `proxy` says; resumes from `checkpoint` where that file exists.
 
@@ -191,10 +192,11 @@ class _Run:
         """Train and score one interval; None where the loss was not finite."""
         start = time.perf_counter()
         bounds = self.length.bounds(number)
-        loss = self._train(bounds)
+        loss = mean_over_processes(self._train(bounds), self.world, self.device)
         if not math.isfinite(loss):
             return None
-        metrics = self.task.evaluate(predictor(self.plain, self.device, self.proxy.precision))
+        predict = predictor(self.plain, self.device, self.proxy.precision)
+        metrics = self.task.evaluate(shared_predictor(predict, self.world))
         metrics["train_loss"] = loss
         epochs = bounds.stop / self.length.steps_per_epoch
         return Epoch(number + 1, epochs, metrics, time.perf_counter() - start)
