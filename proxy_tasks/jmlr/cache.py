@@ -8,7 +8,7 @@ to ask builds, under a file lock, in <id>.partial/, which a later attempt resume
 The finished folder appears by one rename. Rows whose files are missing or damaged are left out and
 named in `left_out`; when such files have changed since, the cache is built anew.
 
-tests/test_proxy_tasks_cache.py kills, corrupts and races it; tests/bench/bench_cache.py measures.
+tests/test_jmlr_cache.py kills, corrupts and races it; tests/bench/bench_cache.py measures.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ OpenCV's camera looks along +z with y down, V_cv = R_cv V + t_cv as columns; its
 pixels. Integer pixel coordinates are pixel centres. The crop is the similarity that takes five of
 the 68 landmarks to the ArcFace template (Deng et al. 2019), framed in 144 x 144 and scaled to S x S.
 
-Everything is vectorised over leading axes. tests/test_proxy_tasks_camera.py holds the two cameras
+Everything is vectorised over leading axes. tests/test_jmlr_camera.py holds the two cameras
 equal, and the similarity equal to a generic least-squares solution.
 """
 
