@@ -3,5 +3,6 @@
 from space.arch import REFERENCES, ArchSpec
 from space.budget import Budget
 from space.design import Space
+from space.feasible import FeasibleSet
 
-__all__ = ["REFERENCES", "ArchSpec", "Budget", "Space"]
+__all__ = ["REFERENCES", "ArchSpec", "Budget", "FeasibleSet", "Space"]

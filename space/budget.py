@@ -89,3 +89,9 @@ def exact_flops(macs: int) -> str:
         if macs >= 10**power:
             return f"{Decimal(macs).scaleb(-power).normalize():f} {unit}"
     return f"{macs} FLOPs"
+
+
+def gflops(macs: float) -> str:
+    """For people: three significant digits at least, 5100775424 -> "5.10 GFLOPs"."""
+    value = macs / 1e9
+    return f"{value:.{2 if value >= 1 else 3}f} GFLOPs"

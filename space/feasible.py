@@ -1,0 +1,144 @@
+"""FeasibleSet: every architecture of a space inside a budget; count, draws, unit cube.
+
+The hinge of a search: `from_unit` takes any point of [0, 1]^8 to an architecture inside the
+budget, so any sampler of plain floats proposes feasible architectures and nothing else, and
+no penalty or rejection is needed. Uniform points give exactly uniform architectures
+(space/cells.py says how).
+
+The order of the unit coordinates is fixed: w_2, w_3, w_1, d_1, d_2, w_4, d_3, d_4, each
+given the ones before it. Tables of architectures hold d_1..d_4, w_1..w_4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from space.arch import ArchSpec
+from space.budget import Budget, exact_flops, gflops
+from space.design import Space
+from space.halves import Halves, positions_of, rows_at, specs, split
+from space.index import build_index, closest
+from space.indexfile import load_or_build
+from space.scale import nearest
+from space.walk import COORDINATES, Walk
+
+
+class FeasibleSet:
+    """The architectures of `space` inside `budget`; ValueError where there are none.
+
+    The index behind it is kept in the cache directory (space/cachedir.py) unless `cache` is False.
+    """
+
+    def __init__(self, space: Space, budget: Budget, *, cache: bool = True) -> None:
+        self.space, self.budget, self._cache = space, budget, cache
+        halves, window = split(space), (budget.low, budget.high)
+        index = load_or_build(halves, *window) if cache else build_index(halves, *window)
+        if index.count == 0:
+            raise ValueError(_why_empty(halves, budget))
+        self._walk = Walk(halves, index, *window)
+
+    def __reduce__(self) -> tuple:
+        return _again, (self.space, self.budget, self._cache)
+
+    def __repr__(self) -> str:
+        return f"FeasibleSet({self.space!r}, {self.budget!r}): {self.count:,} architectures"
+
+    @property
+    def count(self) -> int:
+        """Number of architectures, exact."""
+        return self._walk.index.count
+
+    @property
+    def id(self) -> str:
+        """Short and stable: sets of the same space and window, and only they, share it."""
+        text = f"{self.space.id} {self.budget.low} {self.budget.high}"
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def __contains__(self, spec: ArchSpec) -> bool:
+        return spec in self.space and spec.macs() in self.budget
+
+    def smallest(self) -> ArchSpec:
+        """The architecture of the set with the fewest multiply-adds."""
+        return self._extreme(self.budget.low, above=True)
+
+    def largest(self) -> ArchSpec:
+        """The architecture of the set with the most multiply-adds."""
+        return self._extreme(self.budget.high, above=False)
+
+    def nearest(self, spec: ArchSpec) -> ArchSpec:
+        """`spec` itself where it is in the set, else `spec` with its widths scaled into the window.
+
+        space/scale.py says what nearest means. The block is the space's own.
+        """
+        return spec if spec in self else nearest(self, spec)
+
+    def draw(self, n: int, rng: np.random.Generator) -> list[ArchSpec]:
+        """`n` architectures, independent and exactly uniform over the set."""
+        return specs(self.space, self.draw_array(n, rng))
+
+    def draw_array(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """The same as a table, (n, 8) int64."""
+        ranks = rng.integers(0, self.count, n)
+        order = np.argsort(ranks)
+        rows = np.empty((n, 8), np.int64)
+        rows[order] = rows_at(self.space, self._walk.from_ranks(ranks[order]))
+        return rows
+
+    def from_unit(self, point: Sequence[float] | np.ndarray) -> ArchSpec:
+        """The architecture whose cell holds this point of [0, 1]^8."""
+        return specs(self.space, self.from_unit_array(np.asarray(point, np.float64)[None]))[0]
+
+    def from_unit_array(self, points: np.ndarray) -> np.ndarray:
+        """(n, 8) points of the unit cube to a table of architectures, (n, 8) int64."""
+        points = np.asarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != len(COORDINATES):
+            raise ValueError(f"a point has {len(COORDINATES)} coordinates, but got shape {points.shape[1:]}")
+        if not ((points >= 0) & (points <= 1)).all():
+            raise ValueError("a point's coordinates lie in [0, 1], but some of these do not")
+        return rows_at(self.space, self._walk.from_points(points))
+
+    def to_unit(self, spec: ArchSpec) -> tuple[float, ...]:
+        """The centre of an architecture's cell; from_unit takes it back exactly."""
+        if spec not in self:
+            raise ValueError(
+                f"{spec.id} ({exact_flops(spec.macs())}) is not in the set: it needs {self.budget} "
+                f"and {self.space}"
+            )
+        return tuple(self.to_unit_array(np.array([[*spec.depths, *spec.widths]]))[0].tolist())
+
+    def to_unit_array(self, rows: np.ndarray) -> np.ndarray:
+        """(n, 8) table of architectures of the set to the centres of their cells, (n, 8) floats."""
+        return self._walk.to_points(positions_of(self.space, np.asarray(rows)))
+
+    def _extreme(self, macs: int, *, above: bool) -> ArchSpec:
+        spec = closest(self._walk.halves, macs, above=above)
+        assert spec is not None, "the set is not empty"
+        return spec
+
+
+def _why_empty(halves: Halves, budget: Budget) -> str:
+    cheapest, dearest = closest(halves, 0, above=True), closest(halves, 2**53, above=False)
+    assert cheapest is not None and dearest is not None, "a space is never empty"
+    if cheapest.macs() > budget.high:
+        return (
+            f"no architecture of the space fits {budget} at 256x256: the smallest, {cheapest.id}, needs "
+            f"{gflops(cheapest.macs())}; raise the budget or lower min_depth, min_width or width_step"
+        )
+    if dearest.macs() < budget.low:
+        return (
+            f"no architecture of the space is as large as {budget} at 256x256: the largest, {dearest.id}, "
+            f"has {gflops(dearest.macs())}; lower the budget or raise max_depth or max_width"
+        )
+    below, above = closest(halves, budget.low, above=False), closest(halves, budget.high, above=True)
+    assert below is not None and above is not None, "the window lies between two architectures"
+    return (
+        f"no architecture of the space lies within {budget}: the nearest are {below.id} with "
+        f"{below.macs():,} FLOPs and {above.id} with {above.macs():,}; raise the tolerance or move the budget"
+    )
+
+
+def _again(space: Space, budget: Budget, cache: bool) -> FeasibleSet:
+    return FeasibleSet(space, budget, cache=cache)

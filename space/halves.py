@@ -1,0 +1,116 @@
+"""A space's cost, cut in two between the second and the third stage.
+
+Cost is a sum of stage terms that depend on (w_(i-1), w_i, d_i) only, so
+
+    total = join[w_2, w_3] + left[w_2](w_1, d_1, d_2) + right[w_3](w_4, d_3, d_4)
+
+and whatever is asked of all architectures can be asked of the two halves and put
+together (meet in the middle; Horowitz and Sahni 1974).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from space.arch import ArchSpec
+from space.cost import Tables, tables
+from space.design import Space
+from space.plan import STAGES
+
+NEVER = 2**60  # a sum that is in no window; three of them stay inside 64 bits
+_MOST_PAIRS = 2 * 10**10  # left sums times widths of the third stage: a few minutes' search
+_MOST_SUMS = 2**27  # of one half: 1 GiB
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """A space's cost, cut between the second and the third stage.
+
+    Widths and depths are given by their position among the space's choices.
+    """
+
+    space: Space
+    depths: tuple[int, ...]  # number of choices of each stage
+    widths: tuple[int, ...]
+    join: np.ndarray  # (n2, n3) base and the third stage's first block; NEVER where the tie forbids it
+    outer_left: np.ndarray  # (n2, n1, D1) stage one and the second stage's first block
+    more_left: np.ndarray  # (n2, D2) the second stage's further blocks
+    outer_right: np.ndarray  # (n3, n4, D4) stage four
+    more_right: np.ndarray  # (n3, D3) the third stage's further blocks
+    last_block: np.ndarray  # (n4,) one further block of the fourth stage
+
+    def left(self, w2: int) -> np.ndarray:
+        """(n1 * D1 * D2,) sums, w_1 slowest."""
+        return (self.outer_left[w2][:, :, None] + self.more_left[w2]).ravel()
+
+    def right(self, w3: int) -> np.ndarray:
+        """(n4 * D3 * D4,) sums, w_4 slowest."""
+        return (self.outer_right[w3][:, None, :] + self.more_right[w3][:, None]).ravel()
+
+
+def split(space: Space) -> Halves:
+    """The halves of a space's cost; ValueError where they are too many to sort."""
+    depths = tuple(len(choices) for choices in space.depth_choices)
+    widths = tuple(len(choices) for choices in space.width_choices)
+    lefts = widths[0] * widths[1] * depths[0] * depths[1]
+    rights = widths[2] * widths[3] * depths[2] * depths[3]
+    if max(lefts, rights) > _MOST_SUMS or lefts * widths[2] > _MOST_PAIRS:
+        raise ValueError(
+            f"a space of {space.size:.1e} architectures is too large to be counted in minutes: "
+            f"raise width_step (now {space.width_step}) or narrow the ranges"
+        )
+    parts = tables(space.block, space.width_choices)
+    more = [_further(parts, space, stage) for stage in range(4)]
+    first = [_tied(parts, space, stage) for stage in range(4)]
+    return Halves(
+        space,
+        depths,
+        widths,
+        join=parts.base + first[2],
+        outer_left=(first[0].T + more[0])[None] + first[1].T[:, :, None],
+        more_left=more[1],
+        outer_right=first[3][:, :, None] + more[3],
+        more_right=more[2],
+        last_block=parts.further[3],
+    )
+
+
+def _further(parts: Tables, space: Space, stage: int) -> np.ndarray:
+    """(n, D) the cost of a stage's blocks after its first."""
+    depths = np.array(space.depth_choices[stage])
+    return parts.further[stage][:, None] * (depths - 1)
+
+
+def _tied(parts: Tables, space: Space, stage: int) -> np.ndarray:
+    """(n before, n) a stage's first block; out of every window where its width would decrease."""
+    first = parts.first[stage]
+    if stage == 0 or space.free_widths:
+        return first
+    before, width = (np.array(space.width_choices[s]) for s in (stage - 1, stage))
+    return np.where(before[:, None] <= width, first, NEVER)
+
+
+def spec_at(halves: Halves, w2: int, w3: int, left: int, right: int) -> ArchSpec:
+    """The architecture whose left and right sums have these positions in Halves.left and .right."""
+    w1, d1, d2 = np.unravel_index(left, (halves.widths[0], *halves.depths[:2]))
+    w4, d3, d4 = np.unravel_index(right, (halves.widths[3], *halves.depths[2:]))
+    positions = np.array([[d1, d2, d3, d4, w1, w2, w3, w4]])
+    return specs(halves.space, rows_at(halves.space, positions))[0]
+
+
+def rows_at(space: Space, positions: np.ndarray) -> np.ndarray:
+    """(n, 8) depths and widths from their positions among the space's choices."""
+    choices = [*space.depth_choices, *space.width_choices]
+    return np.stack([np.array(each)[positions[:, i]] for i, each in enumerate(choices)], axis=1)
+
+
+def positions_of(space: Space, rows: np.ndarray) -> np.ndarray:
+    """Inverse of rows_at, for rows inside the space."""
+    choices = [*space.depth_choices, *space.width_choices]
+    return np.stack([(rows[:, i] - each.start) // each.step for i, each in enumerate(choices)], axis=1)
+
+
+def specs(space: Space, rows: np.ndarray) -> list[ArchSpec]:
+    return [ArchSpec(tuple(row[:STAGES]), tuple(row[STAGES:]), space.block) for row in rows.tolist()]
