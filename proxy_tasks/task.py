@@ -98,8 +98,11 @@ class Proxy:
     subjects: int = 0
     frames: int = 0
     validation_frames: int = 0
-    flip: bool = True
-    jitter: float = 0.2
+    flip: bool = True  # every second sample, at random, is mirrored
+    jitter: float = 0.2  # brightness, contrast and a quarter of it in colour, relative
+    degrees: float = 0.0  # similarity jitter: turn, relative size, share of the crop's side
+    scale: float = 0.0
+    shift: float = 0.0
     precision: str = "auto"
     synthetic: Synthetic = Synthetic(subjects=600, frames=16, size=800)
 

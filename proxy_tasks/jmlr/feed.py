@@ -1,0 +1,131 @@
+"""Batches of crops and labels on the device, from memory-mapped arrays.
+
+Where the samples fit in half of a GPU's free memory they are copied there once
+and gathered there: a step then reads nothing from the host. Otherwise a thread
+gathers the next batches into pinned memory while the device computes. On a CPU
+the memory map is gathered in place, so that workers share its pages.
+tests/test_jmlr_feed.py; cost in tests/bench/bench_engine.py.
+
+Notation   b  images of a batch     S  crop side, pixels     V  vertices
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxy_tasks.jmlr.cache import CropCache
+from proxy_tasks.jmlr.heads import to_crop
+
+AHEAD = 3  # batches gathered before they are asked for
+RESIDENT_SHARE = 0.5  # of the device's free memory
+CHUNK = 4096  # samples a copy when filling the device
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """images (b, S, S, 3) uint8 RGB; verts (b, V, 3) metres; points (b, V, 2) full-image pixels;
+    crop (b, 2, 3), full-image to crop pixels."""
+
+    images: Tensor
+    verts: Tensor
+    points: Tensor
+    crop: Tensor
+
+    @property
+    def crop_points(self) -> Tensor:
+        """(b, V, 2) crop pixels."""
+        return to_crop(self.points, self.crop)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return self.images, self.verts, self.points, self.crop
+
+    def pinned(self) -> Batch:
+        return Batch(*(t.pin_memory() for t in self.tensors()))
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(t.to(device, non_blocking=True) for t in self.tensors()))
+
+    def take(self, index: Tensor) -> Batch:
+        return Batch(*(t.index_select(0, index) for t in self.tensors()))
+
+
+class Feed:
+    """Some rows of a crop cache, as batches on a device."""
+
+    def __init__(self, cache: CropCache, rows: np.ndarray, device: torch.device):
+        """rows (n,) are indices into the cache; batches are asked for by position in `rows`."""
+        self.rows, self.device = rows, device
+        self.arrays = tuple(a for a in (cache.images, cache.verts, cache.points, cache.crop) if a is not None)
+        self.resident = self._upload() if device.type == "cuda" and self._fits() else None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(self, plan: Iterable[Tensor]) -> Iterator[Batch]:
+        """One batch for each index tensor (b,) of `plan`, in order."""
+        if self.resident is not None:
+            for index in plan:
+                yield self.resident.take(index.to(self.device, non_blocking=True))
+        elif self.device.type == "cuda":
+            yield from self._prefetched(plan)
+        else:
+            for index in plan:
+                yield self._gather(index.numpy())
+
+    def in_order(self, batch: int) -> Iterator[Batch]:
+        """All samples once, in order."""
+        return self.batches(torch.arange(len(self)).split(batch))
+
+    def _gather(self, index: np.ndarray) -> Batch:
+        return Batch(*(torch.from_numpy(np.take(a, self.rows[index], axis=0)) for a in self.arrays))
+
+    def _fits(self) -> bool:
+        each = sum(a[0].nbytes for a in self.arrays)
+        return each * len(self.rows) <= RESIDENT_SHARE * torch.cuda.mem_get_info(self.device)[0]
+
+    def _upload(self) -> Batch:
+        chunks = [
+            self._gather(i)
+            for i in np.array_split(np.arange(len(self.rows)), max(1, len(self.rows) // CHUNK))
+        ]
+        parts = zip(*(chunk.to(self.device).tensors() for chunk in chunks), strict=True)
+        return Batch(*(torch.cat(part) for part in parts))
+
+    def _prefetched(self, plan: Iterable[Tensor]) -> Iterator[Batch]:
+        ready: queue.Queue[Batch | BaseException | None] = queue.Queue(AHEAD)
+        stop = threading.Event()
+
+        def put(item: Batch | BaseException | None) -> None:
+            while not stop.is_set():
+                try:
+                    return ready.put(item, timeout=0.1)
+                except queue.Full:
+                    continue
+
+        def work() -> None:
+            try:
+                for index in plan:
+                    if stop.is_set():
+                        return
+                    put(self._gather(index.numpy()).pinned())
+                put(None)
+            except BaseException as error:
+                put(error)
+
+        thread = threading.Thread(target=work, daemon=True, name="feed")
+        thread.start()
+        try:
+            while (item := ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item.to(self.device)
+        finally:
+            stop.set()
+            thread.join()

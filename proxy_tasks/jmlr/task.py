@@ -1,0 +1,144 @@
+"""JMLR as a task of the engine: crops in, vertices and landmarks out, L_error as the score.
+
+People are split, never images (DESIGN: 80 % of subjects train, 20 % validate).
+A fresh network's last layer is the training set's mean whatever it sees, so it
+starts as the trivial baseline and every step is spent on what the pixels add. tests/test_jmlr_task.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from proxy_tasks.engine import resolve_device
+from proxy_tasks.jmlr import heads
+from proxy_tasks.jmlr.augment import Augment, normalise
+from proxy_tasks.jmlr.cache import CropCache, open_cache
+from proxy_tasks.jmlr.data import pick_rows, split_subjects
+from proxy_tasks.jmlr.feed import Feed
+from proxy_tasks.jmlr.losses import Edges, Weights, jmlr_loss
+from proxy_tasks.jmlr.metric import Scores, score_images
+from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.task import Proxy, Step, World
+
+EVALUATE_BATCH = 256
+SPLIT_SEED = 0  # of the subject-wise split: one for all runs, so that all are scored on the same people
+
+
+class JmlrTask:
+    """Training and validation samples of one data set under one proxy's settings."""
+
+    def __init__(self, cache: CropCache, proxy: Proxy, device: torch.device | str = "auto"):
+        if cache.verts is None or cache.R is None or cache.T is None:
+            raise ValueError(f"the {cache.split} split of {cache.path} has no labels to train on")
+        self.cache, self.proxy, self.device = cache, proxy, resolve_device(device)
+        self.camera = cache.K, cache.R, cache.T  # (N, 3, 3), (N, 3, 3), (N, 3), of all rows
+        self.topology, self.fingerprint = cache.topology, cache.id
+        self.outputs = 5 * self.topology.vertex_count
+        people, others = split_subjects(cache.subjects, SPLIT_SEED)
+        rows = pick_rows(
+            cache.subjects,
+            people,
+            SPLIT_SEED,
+            max_subjects=proxy.subjects or None,
+            max_frames=proxy.frames or None,
+        )
+        self.train = Feed(cache, rows, self.device)
+        rows = pick_rows(cache.subjects, others, SPLIT_SEED, max_frames=proxy.validation_frames or None)
+        self.validation = Feed(cache, rows, self.device)
+        self.augment = Augment(
+            self.topology.flip_index,
+            proxy.resolution,
+            flip=proxy.flip,
+            jitter=proxy.jitter,
+            degrees=proxy.degrees,
+            scale=proxy.scale,
+            shift=proxy.shift,
+            device=self.device,
+        )
+        self.edges = Edges(self.topology.triangles, self.device)
+        self.weights = Weights()
+        self._mean: Tensor | None = None
+
+    @classmethod
+    def open(
+        cls, data: Path | str, proxy: Proxy, device: torch.device | str = "auto", *, progress: bool = False
+    ) -> JmlrTask:
+        """The task on a data set in the WCPA layout; builds the crop cache where it is not there yet."""
+        dataset = WcpaDataset.open(Path(data))
+        return cls(open_cache(dataset, proxy.resolution, "train", progress=progress), proxy, device)
+
+    @property
+    def train_size(self) -> int:
+        return len(self.train)
+
+    @property
+    def mean_target(self) -> Tensor:
+        """(5V,) mean normalised target of the training samples."""
+        if self._mean is None:
+            total = torch.zeros(self.outputs, dtype=torch.float64, device=self.device)
+            for batch in self.train.in_order(EVALUATE_BATCH):
+                total += heads.encode(batch.verts, batch.crop_points, self.proxy.resolution).double().sum(0)
+            self._mean = (total / self.train_size).float()
+        return self._mean
+
+    def prepare(self, model: nn.Module) -> None:
+        """Start a network of proxy_tasks.backbone at the training set's mean face."""
+        head = model.get_submodule("fc")
+        with torch.no_grad():
+            head.get_parameter("weight").zero_()
+            head.get_parameter("bias").copy_(self.mean_target)
+
+    def batches(self, steps: Iterable[Step], world: World) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
+        """Augmented images (b, 3, S, S) and normalised targets (b, V, 3), (b, V, 2) of each step."""
+        listed = list(steps)
+        parts = [world.part(len(step.indices)) for step in listed]
+        mine = (step.indices[part] for step, part in zip(listed, parts, strict=True))
+        for batch, step, part in zip(self.train.batches(mine), listed, parts, strict=True):
+            generator = torch.Generator().manual_seed(step.seed)
+            drawn = self.augment.draw(len(step.indices), generator)[part]
+            images, verts, points = self.augment.apply(batch.images, batch.verts, batch.crop_points, drawn)
+            yield images, heads.split(heads.encode(verts, points, self.proxy.resolution))
+
+    def loss(self, outputs: Tensor, targets: tuple[Tensor, Tensor]) -> Tensor:
+        """The loss of the paper's eq. 4 on a batch of outputs (b, 5V)."""
+        return jmlr_loss(*heads.split(outputs), *targets, self.edges, self.weights)
+
+    def evaluate(self, predict: Callable[[Tensor], Tensor], *, flip: bool = False) -> dict[str, float]:
+        """Validation score of a network, averaged over the mirrored crop where asked; see metric.Scores."""
+        return self.image_scores(predict, flip=flip).summary()
+
+    def image_scores(self, predict: Callable[[Tensor], Tensor], *, flip: bool = False) -> Scores:
+        """Score of each validation image, in the order of `validation.rows`."""
+        parts, feed = [], self.validation
+        for start, batch in zip(
+            range(0, len(feed), EVALUATE_BATCH), feed.in_order(EVALUATE_BATCH), strict=True
+        ):
+            rows = feed.rows[start : start + EVALUATE_BATCH]
+            K, R, T = (torch.from_numpy(a[rows]).to(self.device) for a in self.camera)
+            verts, points = self.reconstruct(predict, batch.images, batch.crop, flip=flip)
+            parts.append(score_images(verts, points, K, batch.verts, R, T))
+        return Scores.concatenate(parts)
+
+    def reconstruct(
+        self, predict: Callable[[Tensor], Tensor], images: Tensor, crop: Tensor, *, flip: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Predicted vertices and full-image landmarks of some crops.
+
+        images (b, S, S, 3) uint8 RGB;  crop (b, 2, 3)
+        returns verts (b, V, 3) metres, points (b, V, 2) full-image pixels
+        """
+        size, inputs = self.proxy.resolution, normalise(images)
+        verts, points = heads.decode(predict(inputs), size)
+        if flip:
+            mirrored = heads.decode(predict(inputs.flip(3)), size)
+            other = heads.unflip(*mirrored, self.augment.flip_index, size)
+            verts, points = (verts + other[0]) / 2, (points + other[1]) / 2
+        return verts, heads.to_full_image(points, crop)
+
+    def baseline(self) -> dict[str, float]:
+        """Score of the training set's mean vertices and landmarks given for every image."""
+        return self.evaluate(lambda images: self.mean_target.expand(len(images), -1))
