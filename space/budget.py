@@ -91,7 +91,9 @@ def exact_flops(macs: int) -> str:
     return f"{macs} FLOPs"
 
 
-def gflops(macs: float) -> str:
-    """For people: three significant digits at least, 5100775424 -> "5.10 GFLOPs"."""
-    value = macs / 1e9
-    return f"{value:.{2 if value >= 1 else 3}f} GFLOPs"
+def rounded_flops(macs: float) -> str:
+    """Four significant digits: 5100775424 -> "5.101 GFLOPs"."""
+    for unit, scale in (("TFLOPs", 1e12), ("GFLOPs", 1e9), ("MFLOPs", 1e6), ("kFLOPs", 1e3)):
+        if macs >= scale:
+            return f"{macs / scale:.4g} {unit}"
+    return f"{macs:.4g} FLOPs"

@@ -174,6 +174,33 @@ def block_cost(
     return cost
 
 
+def part_costs(
+    block: str,
+    rows: np.ndarray,
+    measure: Measure = MACS,
+    input_size: int = INPUT_SIZE,
+    outputs: int = OUTPUTS,
+) -> dict[str, np.ndarray]:
+    """`stage_costs` of each architecture of a table.
+
+    rows  (n, 8) integers: d_1..d_4, w_1..w_4
+    returns int64 (n,) for stem, layer1..layer4, fc
+    """
+    rows = np.asarray(rows, np.int64)
+    parts = {"stem": np.full(len(rows), stem_cost(measure, input_size), np.int64)}
+    cin: Size = np.full(len(rows), STEM_OUT)
+    for stage, (entry, inside) in enumerate(stage_sides(input_size)):
+        depth, width = rows[:, stage], rows[:, STAGES + stage]
+        out = width * EXPANSION[block]
+        first = block_cost(block, stage, 0, cin, width, entry, measure)
+        parts[f"layer{stage + 1}"] = first + (depth - 1) * block_cost(
+            block, stage, 1, out, width, inside, measure
+        )
+        cin = out
+    head = build_head(cin, outputs)
+    return parts | {head.name: np.broadcast_to(measure.linear(head), len(rows))}
+
+
 def costs(
     block: str,
     rows: np.ndarray,
@@ -181,20 +208,8 @@ def costs(
     input_size: int = INPUT_SIZE,
     outputs: int = OUTPUTS,
 ) -> np.ndarray:
-    """Cost of each architecture of a table.
-
-    rows  (n, 8) integers: d_1..d_4, w_1..w_4
-    returns (n,) int64
-    """
-    rows = np.asarray(rows, np.int64)
-    cost = np.full(len(rows), stem_cost(measure, input_size), np.int64)
-    cin: Size = STEM_OUT
-    for stage, (entry, inside) in enumerate(stage_sides(input_size)):
-        depth, width = rows[:, stage], rows[:, STAGES + stage]
-        cost += block_cost(block, stage, 0, cin, width, entry, measure)
-        cost += (depth - 1) * block_cost(block, stage, 1, width * EXPANSION[block], width, inside, measure)
-        cin = width * EXPANSION[block]
-    return cost + measure.linear(build_head(cin, outputs))
+    """`total` of each architecture of a table, (n, 8) -> int64 (n,)."""
+    return sum(part_costs(block, rows, measure, input_size, outputs).values(), np.zeros(len(rows), np.int64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from space.arch import ArchSpec
-from space.budget import Budget, exact_flops, gflops
+from space.budget import Budget, exact_flops, rounded_flops
 from space.design import Space
 from space.halves import Halves, positions_of, rows_at, specs, split
 from space.index import build_index, closest
@@ -125,12 +125,12 @@ def _why_empty(halves: Halves, budget: Budget) -> str:
     if cheapest.macs() > budget.high:
         return (
             f"no architecture of the space fits {budget} at 256x256: the smallest, {cheapest.id}, needs "
-            f"{gflops(cheapest.macs())}; raise the budget or lower min_depth, min_width or width_step"
+            f"{rounded_flops(cheapest.macs())}; raise the budget or lower min_depth, min_width or width_step"
         )
     if dearest.macs() < budget.low:
         return (
             f"no architecture of the space is as large as {budget} at 256x256: the largest, {dearest.id}, "
-            f"has {gflops(dearest.macs())}; lower the budget or raise max_depth or max_width"
+            f"has {rounded_flops(dearest.macs())}; lower the budget or raise max_depth or max_width"
         )
     below, above = closest(halves, budget.low, above=False), closest(halves, budget.high, above=True)
     assert below is not None and above is not None, "the window lies between two architectures"

@@ -1,0 +1,65 @@
+"""Size of a feasible set, where its FLOPs go, a few samples.
+
+    python -m space --budget 5.1GFLOPs
+    python -m space --budget 5.1GFLOPs --max-depth 4,8,24,4 --free-widths --json
+
+Under a second the first time, then a fifth of that: the count is kept in the cache
+directory ($JMLR_NAS_CACHE, else ~/.cache/jmlr-nas), which is all that is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from space.feasible import FeasibleSet
+from space.flags import add_budget_flags, add_space_flags, budget_from, space_from
+from space.summary import render, summarise
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    try:
+        if args.samples < 0 or args.seed < 0:
+            raise ValueError(f"--samples and --seed are at least 0, not {min(args.samples, args.seed)}")
+        feasible = FeasibleSet(space_from(args), budget_from(args))
+    except ValueError as error:
+        print(f"space: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("space: interrupted while counting", file=sys.stderr)
+        return 130
+    summary = summarise(feasible, args.samples, args.seed)
+    if args.json:
+        print(json.dumps(summary, indent=2))
+    else:
+        print(render(feasible, summary, plain=not _speaks_unicode()))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m space", description="Size of a feasible set, where its FLOPs go, a few samples."
+    )
+    add_budget_flags(parser)
+    add_space_flags(parser)
+    parser.add_argument(
+        "--samples", type=int, default=5, metavar="N", help="architectures to show (default 5)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the samples (default 0)")
+    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    return parser
+
+
+def _speaks_unicode() -> bool:
+    try:
+        "█±–".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

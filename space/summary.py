@@ -1,0 +1,100 @@
+"""What a person wants to know of a feasible set: its size, where its FLOPs go, some of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from space.arch import REFERENCES, ArchSpec
+from space.cost import part_costs
+from space.design import Space
+from space.feasible import FeasibleSet
+
+DRAWS = 20_000  # for the shares; a mean share is then known to about 0.1 %
+_BAR = 24  # characters for a whole network
+_QUANTILES = (5, 95)
+
+
+def summarise(feasible: FeasibleSet, samples: int, seed: int) -> dict[str, Any]:
+    """Everything that `python -m space` shows, as plain data."""
+    rng = np.random.default_rng(seed)
+    chosen = feasible.draw(samples, rng)
+    parts = part_costs(feasible.space.block, feasible.draw_array(DRAWS, rng))
+    whole = sum(parts.values())
+    return {
+        "space": feasible.space.to_dict(),
+        "space_size": feasible.space.size,
+        "budget": feasible.budget.to_dict() | {"low": feasible.budget.low, "high": feasible.budget.high},
+        "id": feasible.id,
+        "count": feasible.count,
+        "shares": {name: _share(macs / whole) for name, macs in parts.items()},
+        "samples": [_describe(spec) for spec in chosen],
+        "references": {
+            name: _describe(spec) | {"outside": _outside(spec, feasible)} for name, spec in REFERENCES.items()
+        },
+    }
+
+
+def _share(shares: np.ndarray) -> dict[str, float]:
+    low, high = np.percentile(shares, _QUANTILES)
+    return {"mean": float(shares.mean()), "p5": float(low), "p95": float(high)}
+
+
+def _outside(spec: ArchSpec, feasible: FeasibleSet) -> str | None:
+    if spec not in feasible.space:
+        return "space"
+    return None if spec in feasible else "budget"
+
+
+def _describe(spec: ArchSpec) -> dict[str, Any]:
+    costs = {"macs": spec.macs(), "params": spec.params(), "activations": spec.activations()}
+    return spec.to_dict() | {"id": spec.id} | costs
+
+
+def render(feasible: FeasibleSet, summary: dict[str, Any], *, plain: bool = False) -> str:
+    """The summary for a terminal of 80 columns; `plain` keeps to ASCII."""
+    count, size = summary["count"], summary["space_size"]
+    ratio = size / count
+    lines = [
+        f"Space    {describe_space(feasible.space)}",
+        f"Budget   {feasible.budget} at 256x256: {feasible.budget.low:,} to {feasible.budget.high:,}",
+        f"Inside   {count:,} of {size:,} architectures, 1 in {ratio:,.{0 if ratio > 100 else 1}f}",
+        "",
+        f"Where the FLOPs go ({DRAWS:,} uniform draws)",
+        f"  {'part':<8}{'mean':>8}{'5 % to 95 %':>20}",
+    ]
+    for name, share in summary["shares"].items():
+        mean, low, high = (f"{100 * share[key]:.1f} %" for key in ("mean", "p5", "p95"))
+        bar = ("#" if plain else "█") * round(_BAR * share["mean"])
+        lines.append(f"  {name:<8}{mean:>8}{f'{low} to {high}':>20}  {bar}".rstrip())
+    lines += ["", "Uniform samples", _header()]
+    lines += [_line(each["id"], each) for each in summary["samples"]]
+    lines += ["", "References", _header()]
+    for name, each in summary["references"].items():
+        verdict = f"outside the {each['outside']}" if each["outside"] else "inside"
+        lines.append(f"{_line(name, each)}  {verdict}")
+    text = "\n".join(lines)
+    return text.replace("±", "+-").replace("–", "-") if plain else text
+
+
+def describe_space(space: Space) -> str:
+    """One line: basic blocks, depths 1–24, widths 8–512 by 8 that never decrease."""
+    depths = _ranges(space.depth_choices)
+    widths = _ranges(space.width_choices)
+    tie = "" if space.free_widths else ", never decreasing"
+    return f"{space.block} blocks, depths {depths}, widths {widths} by {space.width_step}{tie}"
+
+
+def _ranges(choices: tuple[range, ...]) -> str:
+    each = [f"{values[0]}–{values[-1]}" if len(values) > 1 else f"{values[0]}" for values in choices]
+    return each[0] if len(set(each)) == 1 else ", ".join(each)
+
+
+def _header() -> str:
+    return f"  {'':<34}{'GFLOPs':>8}{'M params':>9}{'M act.':>8}"
+
+
+def _line(name: str, each: dict[str, Any]) -> str:
+    millions = f"{each['params'] / 1e6:>9.1f}{each['activations'] / 1e6:>8.1f}"
+    return f"  {name:<34}{each['macs'] / 1e9:>8.3f}{millions}"
