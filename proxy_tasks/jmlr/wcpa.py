@@ -85,7 +85,11 @@ class WcpaDataset:
             projection = check_projection(np.loadtxt(root / "resources" / "projection_matrix.txt"))
         except ValueError as error:
             raise DataError(f"{root}/resources is not usable: {error}") from error
-        rows = {s: read_list(_list_file(root, s)) for s in SPLITS if _list_file(root, s).exists()}
+        rows = {
+            s: read_list(_list_file(root, s), may_be_empty=s not in splits)
+            for s in SPLITS
+            if _list_file(root, s).exists()
+        }
         if not check_files:
             return cls(root, topology, projection, rows, {})
         missing: dict[str, tuple[Row, ...]] = {}
@@ -163,7 +167,7 @@ def _check_parts(root: Path, splits: Sequence[str]) -> None:
         raise DataError(f"{root} is not a whole WCPA data set: it lacks {', '.join(absent)}")
 
 
-def read_list(path: Path) -> tuple[Row, ...]:
+def read_list(path: Path, *, may_be_empty: bool = False) -> tuple[Row, ...]:
     """Rows of a list file; DataError for a wrong header, no rows, or names that cannot be path parts."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -180,6 +184,8 @@ def read_list(path: Path) -> tuple[Row, ...]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a readable CSV file: {error}") from error
     if not rows:
+        if may_be_empty:
+            return rows
         raise DataError(f"{path} lists no images: it is empty after its header")
     for name, values in zip(COLUMNS, map(set, zip(*rows, strict=True)), strict=True):
         for value in values:
