@@ -9,6 +9,8 @@ Notation   B  images     V  vertices     S  crop side, pixels
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -56,3 +58,19 @@ def unflip(verts: Tensor, points: Tensor, flip_index: Tensor, size: int) -> tupl
     verts[..., 0].neg_()
     points[..., 0] = size - 1 - points[..., 0]
     return verts, points
+
+
+def reconstruct(
+    predict: Callable[[Tensor], Tensor], inputs: Tensor, crop: Tensor, flip_index: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """A network's vertices and landmarks, averaged with those of the mirrored crop where flip_index is given.
+
+    predict: (B, 3, S, S) -> (B, 5V);  inputs (B, 3, S, S) in [-1, 1];  crop (B, 2, 3), full-image to crop px;
+    flip_index (V,);  returns verts (B, V, 3) metres, points (B, V, 2) full-image pixels
+    """
+    size = inputs.shape[-1]
+    verts, points = decode(predict(inputs), size)
+    if flip_index is not None:
+        mirrored = unflip(*decode(predict(inputs.flip(3)), size), flip_index, size)
+        verts, points = (verts + mirrored[0]) / 2, (points + mirrored[1]) / 2
+    return verts, to_full_image(points, crop)

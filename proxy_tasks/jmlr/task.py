@@ -29,9 +29,14 @@ SPLIT_SEED = 0  # of the subject-wise split: one for all runs, so that all are s
 
 
 class JmlrTask:
-    """Training and validation samples of one data set under one proxy's settings."""
+    """Training and validation samples of one data set under one proxy's settings.
 
-    def __init__(self, cache: CropCache, proxy: Proxy, device: torch.device | str = "auto"):
+    trainval: the validation subjects train too, as for a submission; scores then only say that it learns.
+    """
+
+    def __init__(
+        self, cache: CropCache, proxy: Proxy, device: torch.device | str = "auto", *, trainval: bool = False
+    ):
         if cache.verts is None or cache.R is None or cache.T is None:
             raise ValueError(f"the {cache.split} split of {cache.path} has no labels to train on")
         self.cache, self.proxy, self.device = cache, proxy, resolve_device(device)
@@ -41,7 +46,7 @@ class JmlrTask:
         people, others = split_subjects(cache.subjects, SPLIT_SEED)
         rows = pick_rows(
             cache.subjects,
-            people,
+            (*people, *others) if trainval else people,
             SPLIT_SEED,
             max_subjects=proxy.subjects or None,
             max_frames=proxy.frames or None,
@@ -65,11 +70,18 @@ class JmlrTask:
 
     @classmethod
     def open(
-        cls, data: Path | str, proxy: Proxy, device: torch.device | str = "auto", *, progress: bool = False
+        cls,
+        data: Path | str,
+        proxy: Proxy,
+        device: torch.device | str = "auto",
+        *,
+        progress: bool = False,
+        trainval: bool = False,
     ) -> JmlrTask:
         """The task on a data set in the WCPA layout; builds the crop cache where it is not there yet."""
         dataset = WcpaDataset.open(Path(data))
-        return cls(open_cache(dataset, proxy.resolution, "train", progress=progress), proxy, device)
+        cache = open_cache(dataset, proxy.resolution, "train", progress=progress)
+        return cls(cache, proxy, device, trainval=trainval)
 
     @property
     def train_size(self) -> int:
@@ -131,13 +143,8 @@ class JmlrTask:
         images (b, S, S, 3) uint8 RGB;  crop (b, 2, 3)
         returns verts (b, V, 3) metres, points (b, V, 2) full-image pixels
         """
-        size, inputs = self.proxy.resolution, normalise(images)
-        verts, points = heads.decode(predict(inputs), size)
-        if flip:
-            mirrored = heads.decode(predict(inputs.flip(3)), size)
-            other = heads.unflip(*mirrored, self.augment.flip_index, size)
-            verts, points = (verts + other[0]) / 2, (points + other[1]) / 2
-        return verts, heads.to_full_image(points, crop)
+        flip_index = self.augment.flip_index if flip else None
+        return heads.reconstruct(predict, normalise(images), crop, flip_index)
 
     def baseline(self) -> dict[str, float]:
         """Score of the training set's mean vertices and landmarks given for every image."""
