@@ -1,0 +1,274 @@
+"""The work behind `python -m nas.ensemble`: predict, choose, score, write."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nas.blend import Blend, compute, greedy, halves
+from nas.inference import Crops, Predictor
+from nas.members import Member, MemberError, require_alike, require_members
+from nas.score_table import TableRow, subject_interval, table_row, to_csv, to_markdown
+from proxy_tasks.engine import hardware, resolve_device
+from proxy_tasks.jmlr.cache import CropCache
+from proxy_tasks.jmlr.data import pick_rows, split_subjects
+from proxy_tasks.jmlr.metric import Scores, score_images
+from proxy_tasks.jmlr.task import SPLIT_SEED
+from proxy_tasks.jmlr.wcpa import WcpaDataset
+
+CHUNK = 1024  # images scored at once
+ENSEMBLE, MEAN = "Ensemble (greedy)", "Mean of all members"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """flip averaging; images a subject to select on (0: all); seed of the halves; most multiply-adds."""
+
+    flip: bool = True
+    frames: int = 200
+    seed: int = 0
+    cap: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames < 0:
+            raise ValueError(f"--frames is a number of images a subject, or 0 for all, not {self.frames}")
+
+
+class Predictions:
+    """Every member's vertices and full-image landmarks of the same images, in files mapped into memory."""
+
+    def __init__(self, cache: CropCache, rows: np.ndarray, arrays: list[np.ndarray], device: torch.device):
+        """rows (n,) of the cache; arrays (n, V, 5) float32 of each member: xyz in metres, xy in pixels."""
+        self.cache, self.rows, self.arrays, self.device = cache, rows, arrays, device
+        self.subjects = cache.subjects[rows]
+
+    def score(self, draws: Sequence[int], positions: np.ndarray) -> Scores:
+        """Per-image scores of the average of the drawn members on some of the images."""
+        parts = []
+        for chunk in np.array_split(positions, max(1, -(-len(positions) // CHUNK))):
+            total = sum(self.arrays[i][chunk].astype(np.float64) for i in draws) / len(draws)
+            average = torch.from_numpy(total).to(self.device)
+            truth = [_labels(self.cache, name, self.rows[chunk], self.device) for name in ("verts", "R", "T")]
+            K = _labels(self.cache, "K", self.rows[chunk], self.device)
+            parts.append(score_images(average[..., :3], average[..., 3:], K, *truth))
+        return Scores.concatenate(parts)
+
+    def positions(self, people: Sequence[str], frames: int = 0) -> np.ndarray:
+        """Positions of these people's images, at most `frames` of each, evenly spread."""
+        return pick_rows(self.subjects, people, SPLIT_SEED, max_frames=frames or None)
+
+
+def build(
+    run: Path,
+    settings: Settings,
+    *,
+    names: Sequence[str] = (),
+    data: Path | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> Path:
+    """Choose, score and write an ensemble of the run's members; the folder of what was written."""
+    members = require_members(run, names)
+    require_alike(members)
+    dataset = WcpaDataset.open(data or Path(members[0].record["data"]))
+    require_data(members, dataset)
+    crops = Crops.open(dataset, members, "train", progress=progress)
+    rows = validation_rows(crops.any)
+    first, second = halves(crops.any.subjects[rows].tolist(), settings.seed)
+    folder = run / "ensemble"
+    folder.mkdir(exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".predictions-", dir=folder))
+    try:
+        predictions = _predict(members, crops, rows, scratch, settings.flip, device, progress)
+        result = _choose(members, predictions, first, second, settings, progress)
+        _write(folder, result)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def validation_rows(cache: CropCache) -> np.ndarray:
+    """Ascending rows of the validation subjects' images, all of them."""
+    people = split_subjects(cache.subjects.tolist(), SPLIT_SEED)[1]
+    return pick_rows(cache.subjects, people, SPLIT_SEED)
+
+
+def require_data(members: Sequence[Member], dataset: WcpaDataset) -> None:
+    """MemberError unless the members were trained on this very data set, whose split is then theirs."""
+    for member in members:
+        member.require_topology(dataset.topology, str(dataset.path))
+        if member.record["data_id"] != dataset.id:
+            raise MemberError(
+                f"{member.name} was trained on another data set ({member.record['data_id']}) than "
+                f"{dataset.path} ({dataset.id}), so its validation subjects are not known here"
+            )
+
+
+def _predict(
+    members: Sequence[Member],
+    crops: Crops,
+    rows: np.ndarray,
+    scratch: Path,
+    flip: bool,
+    device: str,
+    progress: bool,
+) -> Predictions:
+    from tqdm import tqdm
+
+    arrays = []
+    shape = (len(rows), crops.any.topology.vertex_count, 5)
+    bar = tqdm(
+        total=len(rows) * len(members), unit="img", desc="predicting", disable=not progress, file=sys.stderr
+    )
+    for i, member in enumerate(members):
+        array = np.lib.format.open_memmap(scratch / f"{i}.npy", "w+", np.float32, shape)
+        done = 0
+        for part in Predictor([member], [1], crops, device=device, flip=flip).stream(rows):
+            values = torch.cat([part.verts, part.points], dim=2).cpu().numpy()
+            array[done : done + len(values)] = values
+            done += len(values)
+            bar.update(len(values))
+        arrays.append(array)
+    bar.close()
+    return Predictions(crops.any, rows, arrays, resolve_device(device))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything that is written about an ensemble."""
+
+    members: list[Member]
+    blend: Blend
+    settings: Settings
+    table: list[TableRow]
+    metrics: dict[str, Any]
+
+
+def _choose(
+    members: list[Member],
+    predictions: Predictions,
+    first: tuple[str, ...],
+    second: tuple[str, ...],
+    settings: Settings,
+    progress: bool,
+) -> Result:
+    macs = [member.macs for member in members]
+    selecting = predictions.positions(first, settings.frames)
+    known: dict[tuple[int, ...], float] = {}
+
+    def error(draws: tuple[int, ...]) -> float:
+        if draws not in known:
+            known[draws] = float(predictions.score(draws, selecting).l_error_mm.mean())
+            if progress:
+                print(f"  {known[draws]:9.3f} mm  {_names(members, draws)}", file=sys.stderr)
+        return known[draws]
+
+    blend = greedy(macs, error, cap=settings.cap)
+    draws = tuple(i for i, weight in enumerate(blend.weights) for _ in range(weight))
+    held_out = predictions.positions(second)
+    people = predictions.subjects[held_out]
+    everyone = tuple(range(len(members)))
+    named = [(member.title, (i,)) for i, member in enumerate(members)]
+    named += [(MEAN, everyone), (ENSEMBLE, draws)]
+    table = [table_row(name, compute(macs, d), predictions.score(d, held_out), people) for name, d in named]
+    best = min(range(len(members)), key=lambda i: error((i,)))
+    metrics = {
+        "held_out": {row.network: row.to_dict() for row in table},
+        "gain_over_best_member": _gain(table[best], table[-1], people),
+        "validation": _summary(predictions, draws, np.arange(len(predictions.rows))),
+        "selection": {
+            "l_error_mm": blend.path[-1],
+            "best_member_l_error_mm": error((best,)),
+            "path_mm": list(blend.path),
+            "images": len(selecting),
+            "subjects": list(first),
+        },
+        "held_out_subjects": list(second),
+        "hardware": hardware(predictions.device),
+    }
+    return Result(members, blend, settings, table, metrics)
+
+
+def _gain(best: TableRow, ensemble: TableRow, subjects: np.ndarray) -> dict[str, Any]:
+    """Best single member (chosen on the other half) minus ensemble, paired by resample, mm."""
+    difference = best.scores.l_error_mm - ensemble.scores.l_error_mm
+    low, high = subject_interval(difference, subjects) or (None, None)
+    mean = float(difference.mean())
+    return {"best_member": best.network, "gain_mm": mean, "low_mm": low, "high_mm": high}
+
+
+def _summary(predictions: Predictions, draws: tuple[int, ...], positions: np.ndarray) -> dict[str, Any]:
+    scores = predictions.score(draws, positions)
+    people = np.unique(predictions.subjects[positions])
+    return {**scores.summary(), "images": len(positions), "subjects": len(people)}
+
+
+def _write(folder: Path, result: Result) -> None:
+    """members.json last: where it exists, the rest belongs to it."""
+    members, first = result.members, result.members[0].record
+    document = {
+        "version": 1,
+        "flip": result.settings.flip,
+        "data_id": first["data_id"],
+        "split": first["split"]["id"],
+        "topology": first["topology"],
+        "macs": compute([m.macs for m in members], result.blend.chosen),
+        "members": [
+            {"folder": m.name, "network": m.title, "arch": m.arch.to_dict(), "seed": m.record["seed"],
+             "weight": result.blend.weights[i], "macs": m.macs}
+            for i, m in enumerate(members) if result.blend.weights[i]
+        ],
+    }  # fmt: skip
+    texts = {
+        "table.csv": to_csv(result.table),
+        "table.md": to_markdown(result.table, _notes(result)),
+        "metrics.json": json.dumps(result.metrics, indent=2) + "\n",
+        "members.json": json.dumps(document, indent=2) + "\n",
+    }
+    for name, text in texts.items():
+        (folder / f".{name}").write_text(text)
+    for name in texts:
+        os.replace(folder / f".{name}", folder / name)
+
+
+def _notes(result: Result) -> str:
+    row, gain = result.table[-1], result.metrics["gain_over_best_member"]
+    chosen = [f"{result.blend.weights[i]} x {result.members[i].title}" for i in result.blend.chosen]
+    flip = (
+        "averaged with the mirrored image (twice the compute shown)"
+        if result.settings.flip
+        else "as they are"
+    )
+    people = "one validation subject" if row.subjects == 1 else f"{row.subjects} validation subjects"
+    return (
+        f"Scored on {len(row.scores.l_error_mm):,} images of {people} that took no part in the choice; "
+        f"predictions {flip}; intervals by bootstrap over subjects. GFLOPs at 256x256, each distinct member "
+        f"once. The greedy ensemble is {', '.join(chosen)}; against the best single member "
+        f"({gain['best_member']}) it gains {gain['gain_mm']:.2f} mm {_certainty(gain)}."
+    )
+
+
+def _certainty(gain: dict[str, Any]) -> str:
+    if gain["low_mm"] is None:
+        return "(one subject, so no interval)"
+    interval = f"({gain['low_mm']:.2f} to {gain['high_mm']:.2f})"
+    shown = gain["low_mm"] > 0 or gain["high_mm"] < 0
+    return interval if shown else f"{interval}, an interval that holds 0, so a gain is not shown"
+
+
+def _names(members: Sequence[Member], draws: Sequence[int]) -> str:
+    return " + ".join(members[i].title for i in draws)
+
+
+def _labels(cache: CropCache, name: str, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.take(getattr(cache, name), rows, axis=0)).to(device)

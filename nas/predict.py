@@ -1,0 +1,70 @@
+"""Predict meshes and poses for a split, as the challenge wants them.
+
+    python -m nas.predict runs/NAME --split test --out predictions.npz
+
+With the ensemble where nas.ensemble has chosen one, otherwise with the best single
+network; --member picks one by its folder's name. --trainval predicts with the
+networks of the same architectures and seeds that were trained on all subjects, as
+for a submission. The npz has subject_id, facial_action, img_id (fixed-width
+strings), verts (n, V, 3) metres, R (n, 3, 3), T (n, 3), float32. --overlay N draws
+N of the predicted meshes over their images into OUT_overlay/.
+
+Images stream through: memory does not grow with their number. Cost: one or two
+forward passes an image and member, one PnP an image, 15 kB on disk an image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.cli import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m nas.predict",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("run", type=Path, metavar="RUN", help="folder of a search, with networks in retrain/")
+    p.add_argument("--split", choices=("val", "test"), required=True, help="val: the validation subjects")
+    p.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    p.add_argument("--member", metavar="NAME", help="a folder under retrain/, 'best' or 'ensemble'")
+    p.add_argument("--trainval", action="store_true", help="the twins that were trained on all subjects")
+    p.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image")
+    p.add_argument("--overlay", type=int, default=0, metavar="N", help="pictures of meshes over images")
+    p.add_argument("--skip-missing", action="store_true", help="leave out images without usable landmarks")
+    p.add_argument("--data", type=Path, metavar="DIR", help="the data set, where it is not the run's own")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    p.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    return guarded(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    from nas.predicting import Request, predict
+
+    request = Request(
+        args.run, args.split, args.out, args.member, args.trainval, args.flip, args.overlay, args.skip_missing
+    )
+    done = predict(request, data=args.data, device=args.device, progress=not args.quiet)
+    print(f"{done.images:,} images by {done.network}: {args.out}")
+    if done.l_error_mm is not None:
+        print(f"L_error {done.l_error_mm:.3f} mm")
+    if args.overlay:
+        print(f"{done.overlays} pictures in {done.folder}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""What one full training run leaves on disk, kept right through kills.
+
+    checkpoint.pt   the state to resume from (engine; the one before as .previous)
+    best.pt         weights of the epoch with the least validation L_error
+    history.csv     one row an epoch
+    metrics.json    what was trained, how far, and how well
+    tensorboard/    the same curves
+
+The engine writes the checkpoint first and reports the epoch after it, so a kill
+between the two leaves an epoch that only the checkpoint knows: `catch_up` adds
+it before the run goes on. Rows behind the checkpoint are written again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from nas.run_dir import RunError, write_json
+from proxy_tasks import checkpoint as checkpoints
+from proxy_tasks.engine import Epoch
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainFolder:
+    """Paths and files of one run; `trainval` runs have no validation, so their best epoch is the last."""
+
+    path: Path
+    trainval: bool = False
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.pt"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.json"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one to train here; RunError where another process does."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / "lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(
+                    f"{self.path} is being trained by another process: wait for it to end"
+                ) from None
+            yield
+
+    def rows(self) -> list[Row]:
+        """history.csv as numbers, in order; empty where there is none."""
+        if not self.history.exists():
+            return []
+        with self.history.open(newline="") as file:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        return [{**row, "epoch": int(row["epoch"])} for row in rows]
+
+    def add(self, epoch: Epoch, state: dict[str, Tensor], about: dict[str, Any]) -> None:
+        """Record an epoch: its row, the curves, and the weights where it is the best so far."""
+        rows = [row for row in self.rows() if row["epoch"] < epoch.number] + [as_row(epoch)]
+        if self.best_row(rows) is rows[-1]:
+            checkpoints.save(
+                self.best, {"about": about, "epoch": epoch.number, "metrics": epoch.metrics, "model": state}
+            )
+        self._write_rows(rows)
+        self._plot(epoch)
+
+    def catch_up(self, about: dict[str, Any]) -> int:
+        """Record what the checkpoint knows and the history does not; the number of epochs done."""
+        state = checkpoints.load(self.checkpoint)
+        if state is None:
+            return 0
+        epochs = [Epoch(**values) for values in state["history"]]
+        known = {row["epoch"] for row in self.rows()}
+        for epoch in epochs[:-1]:
+            if epoch.number not in known:
+                self._write_rows(sorted([*self.rows(), as_row(epoch)], key=lambda row: row["epoch"]))
+        if epochs and (epochs[-1].number not in known or not self.best.exists()):
+            self.add(epochs[-1], state["model"], about)
+        return len(epochs)
+
+    def best_row(self, rows: list[Row]) -> Row | None:
+        """The first row of least validation L_error, or the last row of a run without validation."""
+        if self.trainval or not rows:
+            return rows[-1] if rows else None
+        return min(rows, key=lambda row: row["l_error_mm"])
+
+    def summarise(self, about: dict[str, Any], status: str, reason: str = "") -> dict[str, Any]:
+        """Write metrics.json from the history; returns it."""
+        rows = self.rows()
+        best, final = self.best_row(rows), rows[-1] if rows else None
+        seconds = sum(row["seconds"] for row in rows)
+        summary = {**about, "status": status, "reason": reason, "epochs": len(rows), "seconds": seconds}
+        summary |= {"best": best, "final": final}
+        write_json(self.metrics, summary)
+        return summary
+
+    def _write_rows(self, rows: list[Row]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[-1]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        fresh = self.history.with_name(f".{self.history.name}.{os.getpid()}")
+        fresh.write_text(text.getvalue())
+        os.replace(fresh, self.history)
+
+    def _plot(self, epoch: Epoch) -> None:
+        from tensorboardX import SummaryWriter
+
+        with SummaryWriter(str(self.path / "tensorboard"), purge_step=epoch.number) as writer:
+            for name, value in epoch.metrics.items():
+                writer.add_scalar(name, value, epoch.number)
+
+
+def as_row(epoch: Epoch) -> Row:
+    return {"epoch": epoch.number, "epochs_trained": epoch.epochs, **epoch.metrics, "seconds": epoch.seconds}

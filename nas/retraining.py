@@ -1,0 +1,249 @@
+"""The work behind `python -m nas.retrain`: which jobs, in what order, and what a person sees of them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from nas.progress import chatter_to
+from nas.retrain_folder import RetrainFolder, Row
+from nas.retrain_job import RetrainJob
+from nas.run_dir import RunDir, RunError
+from nas.select import select
+from nas.store import Store
+from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.task import PROXIES, Proxy
+from space.arch import REFERENCES, ArchSpec
+
+Launch = Callable[[RetrainJob], None]
+POLL = 0.5  # seconds between looks at a history
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job trains: 'ray' or 'inprocess', how many processes, whether each has a GPU."""
+
+    launcher: str
+    processes: int
+    gpu: bool
+    device: str
+
+
+def where_to_train(args: argparse.Namespace) -> Place:
+    """ValueError where the processes cannot be had as asked."""
+    import torch
+
+    here = torch.cuda.device_count() if args.device != "cpu" else 0
+    gpu = bool(here) or (args.device == "cuda" and args.ray_address is not None)
+    if args.device == "cuda" and not gpu:
+        raise ValueError(
+            "--device cuda, but no GPU is visible here: give --device cpu, or a cluster by --ray-address"
+        )
+    processes = args.gpus if args.gpus is not None else (1 if args.launcher == "inprocess" else here or 1)
+    if processes < 1:
+        raise ValueError(f"--gpus is the number of processes, at least 1, not {processes}")
+    if args.launcher == "inprocess" and processes > 1:
+        raise ValueError(
+            f"--launcher inprocess trains in one process: leave out --gpus {processes}, or use ray"
+        )
+    return Place(args.launcher, processes, gpu, "cuda" if gpu else "cpu")
+
+
+def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
+    """One job for each architecture and seed; the control and --spec after the best."""
+    from nas.retrain import SCHEDULE
+
+    facts = RunDir(args.run).read()
+    changes = {name: value for name in SCHEDULE if (value := getattr(args, name)) is not None}
+    proxy = schedule(args.proxy, changes, args.batch_per_gpu, place.processes)
+    dataset = WcpaDataset.open(args.data or Path(facts["data"]["path"]))
+    data = str(dataset.path.resolve())
+    archs = architectures(args.run, args.top, args.control, args.spec)
+    return [
+        RetrainJob(arch, name, proxy, seed, data, dataset.id, args.trainval)
+        for arch, name in archs.items()
+        for seed in dict.fromkeys(args.seed)
+    ]
+
+
+def schedule(name: str, changes: dict[str, object], batch_per_gpu: int | None, processes: int) -> Proxy:
+    """The proxy's settings with the changes; its global batch must split evenly over the processes."""
+    if name not in PROXIES:
+        raise ValueError(f"--proxy is one of {', '.join(PROXIES)}, not {name!r}")
+    if batch_per_gpu is not None:
+        if "batch" in changes:
+            raise ValueError("--batch and --batch-per-gpu say the same thing twice: give one of them")
+        changes = {**changes, "batch": batch_per_gpu * processes}
+    proxy = PROXIES[name].replace(**changes)
+    if proxy.batch % processes:
+        raise ValueError(
+            f"a global batch of {proxy.batch} does not split evenly over {processes} processes: "
+            f"give --batch {proxy.batch // processes * processes or processes} or another --gpus"
+        )
+    return proxy
+
+
+def architectures(run: Path, top: int, control: bool, specs: Sequence[str]) -> dict[ArchSpec, str]:
+    """Architectures to train and their reference names: the search's best, its control, then `specs`."""
+    if top < 0:
+        raise ValueError(f"--top is a number of architectures, not {top}")
+    named = [read_spec(text) for text in specs]
+    chosen: dict[ArchSpec, str] = {}
+    if top or (control and not specs):
+        selection = select(Store.open(run).records())
+        if not selection.rows:
+            raise RunError(
+                f"{run} has no finished trial to choose from: let the search finish one, "
+                "or give --top 0 --no-control --spec S"
+            )
+        best = [row for row in selection.rows if row.role != "control"][:top]
+        rows = [*best, *([selection.control] if control and selection.control else [])]
+        chosen = {row.arch: row.name for row in rows}
+    for arch, name in named:
+        chosen.setdefault(arch, name)
+    if not chosen:
+        raise ValueError("there is nothing to train: raise --top or give --spec")
+    return chosen
+
+
+def read_spec(text: str) -> tuple[ArchSpec, str]:
+    """An architecture and its reference name, from a name or a JSON file."""
+    if text in REFERENCES:
+        return REFERENCES[text], text
+    from nas.exports.document import read_arch
+
+    try:
+        arch = read_arch(json.loads(Path(text).read_text()))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        names = ", ".join(REFERENCES)
+        raise ValueError(f"{text!r} is neither one of {names} nor a readable spec file ({error})") from None
+    return arch, next((name for name, spec in REFERENCES.items() if spec == arch), "")
+
+
+@contextlib.contextmanager
+def in_process(run: Path, device: str) -> Iterator[Launch]:
+    """Train here, one job after another, without Ray."""
+    from nas.retrain_train import train
+
+    yield lambda job: train(job, run, device=device) and None
+
+
+def run_jobs(
+    jobs: Sequence[RetrainJob], run: Path, launcher: AbstractContextManager[Launch], *, quiet: bool = False
+) -> int:
+    """Train what is not finished yet; the exit status. Others' chatter goes to the run's log.txt."""
+    failed: list[str] = []
+    todo = [job for job in jobs if not is_complete(job, run)]
+    _prepare(todo, run, quiet)
+    with chatter_to(RunDir(run).log) as stream:
+        shown = None if quiet else stream
+        for job in jobs:
+            if job not in todo:
+                _say(shown, f"{job.folder_name}: complete already")
+        if todo:
+            with launcher as launch:
+                for job in todo:
+                    failed += _train_one(job, run, launch, shown)
+    print(summary(jobs, run))
+    for sentence in failed:
+        print(sentence, file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _prepare(jobs: Sequence[RetrainJob], run: Path, quiet: bool) -> None:
+    """Build the crops, and read the checkpoints, where a person sees what is said of them."""
+    from proxy_tasks import checkpoint as checkpoints
+    from proxy_tasks.jmlr.cache import open_cache
+
+    for job in jobs:
+        checkpoints.load(RetrainFolder(job.folder(run)).checkpoint)
+    if jobs:
+        open_cache(WcpaDataset.open(jobs[0].data), jobs[0].proxy.resolution, "train", progress=not quiet)
+
+
+def _train_one(job: RetrainJob, run: Path, launch: Launch, stream: TextIO | None) -> list[str]:
+    """Sentences about what went wrong, at most one."""
+    folder = RetrainFolder(job.folder(run), job.trainval)
+    try:
+        with folder.locked(), following(folder, job, stream):
+            launch(job)
+    except (RuntimeError, ValueError, OSError) as error:
+        return [f"{job.folder_name} failed: {' '.join(str(error).split())}"]
+    record = json.loads(folder.metrics.read_text())
+    if record["status"] != "complete":
+        return [f"{job.folder_name} {record['status']}: {record['reason']}"]
+    return []
+
+
+def is_complete(job: RetrainJob, run: Path) -> bool:
+    metrics = job.folder(run) / "metrics.json"
+    return metrics.exists() and json.loads(metrics.read_text())["status"] == "complete"
+
+
+@contextlib.contextmanager
+def following(folder: RetrainFolder, job: RetrainJob, stream: TextIO | None) -> Iterator[None]:
+    """One line an epoch, read off the history that the training process writes, wherever it runs."""
+    done = threading.Event()
+    known = len(folder.rows())
+    if stream is not None and known:
+        _say(stream, f"{job.folder_name}: going on after epoch {known}")
+
+    def follow() -> None:
+        shown, began = known, time.monotonic()
+        while True:
+            last = done.wait(POLL)
+            rows = folder.rows()
+            for row in rows[shown:]:
+                _say(stream, progress_line(job, rows, row, (time.monotonic() - began) / (len(rows) - known)))
+            shown = max(shown, len(rows))
+            if last:
+                return
+
+    thread = threading.Thread(target=follow, daemon=True, name="follow")
+    if stream is not None:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if stream is not None:
+            thread.join()
+
+
+def progress_line(job: RetrainJob, rows: list[Row], row: Row, seconds: float) -> str:
+    """What a person reads after an epoch; `seconds` is what one takes."""
+    total = job.proxy.evaluations or job.proxy.epochs
+    best = min(r["l_error_mm"] for r in rows if r["epoch"] <= row["epoch"])
+    left = seconds * (total - row["epoch"])
+    return (
+        f"{job.folder_name}  {row['epoch']:.0f}/{total}  L_error {row['l_error_mm']:.2f} mm "
+        f"(best {best:.2f})  {left / 60:.0f} min left"
+    )
+
+
+def summary(jobs: Sequence[RetrainJob], run: Path) -> str:
+    """A line a run: where it is, GFLOPs, best L_error and its epoch."""
+    lines = [f"{'L_error mm':>10}  {'epoch':>5}  {'GFLOPs':>7}  {'status':<9} folder"]
+    for job in jobs:
+        file = job.folder(run) / "metrics.json"
+        record = json.loads(file.read_text()) if file.exists() else {}
+        best = record.get("best") or {"l_error_mm": float("nan"), "epoch": 0}
+        lines.append(
+            f"{best['l_error_mm']:>10.2f}  {best['epoch']:>5}  {job.arch.macs() / 1e9:>7.3f}  "
+            f"{record.get('status', 'not begun'):<9} {job.folder(run)}"
+        )
+    return "\n".join(lines)
+
+
+def _say(stream: TextIO | None, line: str) -> None:
+    if stream is not None:
+        print(line, file=stream, flush=True)
