@@ -200,6 +200,18 @@ class Store:
         """Say what a claimed trial trains."""
         self.storage.set_trial_user_attr(trial_id, "job", job)
 
+    def add(self, study: str, job: dict[str, Any]) -> int:
+        """Begin a trial that no sampler proposed, in one write."""
+        trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={"job": job})
+        return self.storage.create_new_trial(self.ensure_study(study), trial)
+
+    def claimed(self, study: str) -> list[int]:
+        """Trials that were begun but never got as far as an architecture: a kill came in between."""
+        trials = self.storage.get_all_trials(
+            self.ensure_study(study), deepcopy=False, states=(TrialState.RUNNING,)
+        )
+        return [t._trial_id for t in trials if "job" not in t.user_attrs]
+
     def report(self, trial_id: int, interval: int, l_error_mm: float) -> None:
         """Add a point to the curve; a value that is not finite is no point."""
         if math.isfinite(l_error_mm):

@@ -1,0 +1,333 @@
+"""The search as a source of jobs: what to train next, and what its ending means.
+
+Both launchers drive the same object from one thread: `next` for a job, `progress`
+after every validation, `ended` when a job is over. Everything that must survive
+is in the store before a job leaves here, so a killed search is taken up by making
+a new Driver on the same store: finished trials are kept, unfinished ones are
+handed out again and go on from their checkpoints.
+
+The order of a search: the control's seeds; proposals (in one round, or two with
+the space narrowed between them); the race among the best (nas/race.py); if asked
+for, a second race at a higher fidelity.
+tests/test_nas_driver.py, tests/test_nas_faults.py
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nas import race
+from nas.plan import Plan
+from nas.store import REPEATS, Store, TrialRecord
+from nas.suggest import Suggester
+from nas.trial import Ending, Job, intervals
+from proxy_tasks.engine import Epoch
+from proxy_tasks.task import Proxy
+from space import ArchSpec, FeasibleSet
+
+log = logging.getLogger(__name__)
+
+DONE = "done"  # what `next` says when nothing is left to do
+ATTEMPTS = 3  # a job whose worker dies this often is recorded as failed
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of proposals: which study, from which set, how many."""
+
+    number: int
+    study: str
+    feasible: FeasibleSet
+    trials: int
+
+
+class Watcher:
+    """What a display or a log may want to hear; does nothing by itself."""
+
+    def began(self, job: Job) -> None: ...
+
+    def progressed(self, job: Job, epoch: Epoch) -> None: ...
+
+    def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None: ...
+
+    def said(self, message: str) -> None: ...
+
+
+class Driver:
+    """Decides, records, and keeps no state that the store could not give back."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        checkpoint_of: Callable[[str, int], Path],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.plan, self.store = plan, store
+        self.slots = 1  # jobs that run at once; the launcher says
+        self.in_flight: dict[str, Job] = {}
+        self.watchers: list[Watcher] = []
+        self._checkpoint_of, self._clock = checkpoint_of, clock
+        self._began = clock()
+        self._trial_ids: dict[str, int] = {}
+        self._ready: deque[Job] = deque()
+        self._seeds: dict[tuple[str, str], set[int]] = {}
+        self._seconds: deque[float] = deque(maxlen=50)  # of the latest complete runs at the base fidelity
+        self._short_of_time = False
+        self._rounds: list[Round] = []
+        self._begun = 0  # proposals of the current round
+        self._set_up()
+
+    def _set_up(self) -> None:
+        plan = self.plan
+        self.store.ensure_study(REPEATS)
+        records = self.store.records()
+        for r in records:
+            self._seeds.setdefault((r.arch.id, r.fidelity), set()).add(r.seed)
+            if r.state == "complete" and r.fidelity == plan.proxy.id:
+                self._seconds.append(r.seconds)
+        self._resume(records)
+        self._open_round(Round(1, plan.study(1), plan.feasible, plan.trials_in_round(1)))
+        if plan.rounds == 2 and plan.study(2) in self.store.studies():
+            self._open_second_round()
+        self._want_control(plan.proxy)
+
+    # --- what the launchers call ---
+
+    def next(self) -> Job | str | None:
+        """A job to start now, None where one may come later, DONE where none will."""
+        if not self._ready:
+            self._refill()
+        if self._ready:
+            job = self._ready.popleft()
+            self.in_flight[job.key] = job
+            for watcher in self.watchers:
+                watcher.began(job)
+            return job
+        return None if self.in_flight else DONE
+
+    def progress(self, job: Job, epoch: Epoch) -> None:
+        """A validation: a point of the curve."""
+        value = epoch.metrics.get("l_error_mm", math.nan)
+        self.store.report(self._trial_ids[job.key], epoch.number, float(value))
+        for watcher in self.watchers:
+            watcher.progressed(job, epoch)
+
+    def ended(self, job: Job, ending: Ending) -> None:
+        """Record how a job ended, or hand it out again."""
+        self.in_flight.pop(job.key, None)
+        again = self._again(job, ending)
+        if again is not None:
+            self._ready.appendleft(again)
+            return
+        trial_id = self._trial_ids.pop(job.key)
+        known = self.store.storage.get_trial(trial_id).intermediate_values
+        for interval, value in ending.points:
+            if interval not in known:
+                self.store.report(trial_id, interval, value)
+        state = {"complete": "complete", "stopped": "pruned"}.get(ending.status, "failed")
+        value = ending.points[-1][1] if state == "complete" else None
+        self.store.finish(
+            trial_id, state, l_error_mm=value, reason=ending.reason, parts=ending.metrics,
+            seconds=ending.seconds, hardware=ending.hardware,
+        )  # fmt: skip
+        if state == "complete" and job.proxy.id == self.plan.proxy.id:
+            self._seconds.append(ending.seconds)
+        Path(job.checkpoint).unlink(missing_ok=True)
+        for watcher in self.watchers:
+            watcher.finished(job, state, value, ending.reason)
+
+    def seconds_left(self) -> float | None:
+        """Of --max-hours; None where there is no limit."""
+        if self.plan.max_hours is None:
+            return None
+        return self.plan.max_hours * 3600 - (self._clock() - self._began)
+
+    def seconds_per_run(self) -> float | None:
+        return sum(self._seconds) / len(self._seconds) if self._seconds else None
+
+    @property
+    def intervals(self) -> int:
+        """Validations of a proposal's run."""
+        return intervals(self.plan.proxy)
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether --max-hours kept proposals or re-runs back."""
+        return self._short_of_time
+
+    # --- what comes next ---
+
+    def _refill(self) -> None:
+        if self._propose():
+            return
+        if any(job.role != "repeat" for job in self.in_flight.values()):
+            return  # a round is judged when all of it has ended
+        if self.plan.rounds > len(self._rounds):
+            self._open_second_round()
+            if self._propose():
+                return
+        self._race()
+
+    def _propose(self) -> bool:
+        current = self._rounds[-1]
+        if self._begun >= current.trials or self._must_stop_proposing():
+            return False
+        self._hand_out(current, self._suggester.claim())
+        return True
+
+    def _hand_out(self, current: Round, trial_id: int) -> None:
+        """Make a claimed trial a job: the architecture enters the store before it leaves here."""
+        proposal = self._suggester.propose(trial_id)
+        seed = self._free_seed(proposal.arch, self.plan.proxy)
+        entry = self._entry("proposal", proposal.arch, seed, self.plan.proxy, current.number)
+        entry |= {"unit": list(proposal.unit), "feasible_id": current.feasible.id}
+        self.store.begin(trial_id, entry)
+        self._begun += 1
+        self._enter(current.study, trial_id, "proposal", proposal.arch, seed, self.plan.proxy)
+
+    def _race(self) -> None:
+        plan = self.plan
+        records = self.store.records()
+        base = race.finalists(records, plan.proxy.id, plan.control, plan.finalists)
+        if not self._repeat(race.control_repeats(records, plan.proxy.id, plan.control, plan.control_name,
+                            seeds=plan.repeats, seed=plan.seed), plan.proxy):  # fmt: skip
+            self._contend(records, plan.proxy, base)
+        if self._ready or self.in_flight or plan.race_proxy.id == plan.proxy.id:
+            return
+        self._want_control(plan.race_proxy)
+        self._contend(records, plan.race_proxy, race.still_tied(records, plan.proxy.id, base))
+
+    def _contend(self, records: Sequence[TrialRecord], proxy: Proxy, contenders: Sequence[ArchSpec]) -> None:
+        if not contenders:
+            return
+        wanted = race.next_repeats(
+            records, proxy.id, contenders, seeds=self.plan.repeats, seed=self.plan.seed
+        )
+        self._repeat(wanted, proxy)
+
+    def _want_control(self, proxy: Proxy) -> None:
+        plan = self.plan
+        records = self.store.records(REPEATS)
+        wanted = race.control_repeats(
+            records, proxy.id, plan.control, plan.control_name, seeds=plan.repeats, seed=plan.seed
+        )
+        self._repeat(wanted, proxy)
+
+    def _repeat(self, wanted: Sequence[race.Repeat], proxy: Proxy) -> bool:
+        for one in wanted:
+            if one.role == "repeat" and not self._time_for(1, proxy):
+                self._short_of_time = True
+                break
+            entry = self._entry(one.role, one.arch, one.seed, proxy, self._rounds[-1].number, one.name)
+            self._enter(REPEATS, self.store.add(REPEATS, entry), one.role, one.arch, one.seed, proxy)
+        return bool(self._ready)
+
+    def _open_second_round(self) -> None:
+        first = self.store.records(self.plan.study(1))
+        narrowed = self.plan.narrow(first)
+        self._open_round(Round(2, self.plan.study(2), narrowed, self.plan.trials_in_round(2)))
+        if self.plan.strategy not in ("random", "qmc"):
+            for r in first:
+                if r.l_error_mm is not None and r.arch in narrowed:
+                    self._suggester.carry(r.arch, r.l_error_mm)
+        for watcher in self.watchers:
+            watcher.said(
+                f"round 2 draws from {narrowed.count:,} of the {self.plan.feasible.count:,} architectures"
+            )
+
+    def _open_round(self, current: Round) -> None:
+        """Propose from `current` from now on; complete what a killed search had only begun to propose."""
+        self._rounds.append(current)
+        self._suggester = Suggester(
+            self.store, current.study, current.feasible, self.plan.strategy,
+            seed=self.plan.seed, round_=current.number, trials=current.trials,
+        )  # fmt: skip
+        if current.number == 1:
+            for arch in self.plan.seed_archs:
+                self._suggester.enqueue(arch)
+        self._begun = len(self.store.records(current.study))
+        for trial_id in self.store.claimed(current.study):
+            self._hand_out(current, trial_id)
+
+    # --- bookkeeping ---
+
+    def _resume(self, records: Sequence[TrialRecord]) -> None:
+        """Hand out again what a killed search left running."""
+        for r in records:
+            if r.state == "running":
+                proxy = self.plan.proxy_of(r.fidelity)
+                self._enter(r.study, self.store.trial_id(r.study, r.number), r.role, r.arch, r.seed, proxy)
+
+    def _entry(
+        self, role: str, arch: ArchSpec, seed: int, proxy: Proxy, round_: int, name: str = ""
+    ) -> dict[str, Any]:
+        """The `job` attribute of a trial: all that a record and a resumed search need."""
+        return {
+            "role": role,
+            "round": round_,
+            "arch": arch.to_dict(),
+            "name": name or self.plan.name_of(arch),
+            "seed": seed,
+            "fidelity": proxy.id,
+            "epochs": proxy.epochs,
+            "intervals": intervals(proxy),
+            "macs": arch.macs(),
+            "params": arch.params(),
+            "activations": arch.activations(),
+        }
+
+    def _enter(self, study: str, trial_id: int, role: str, arch: ArchSpec, seed: int, proxy: Proxy) -> None:
+        number = self.store.storage.get_trial_number_from_id(trial_id)
+        checkpoint = str(self._checkpoint_of(study, number))
+        job = Job(study, number, role, arch, seed, proxy, checkpoint, intervals(proxy))
+        self._trial_ids[job.key] = trial_id
+        self._seeds.setdefault((arch.id, proxy.id), set()).add(seed)
+        self._ready.append(job)
+
+    def _free_seed(self, arch: ArchSpec, proxy: Proxy) -> int:
+        """The search's seed, or the next one that this architecture was not trained with."""
+        used = self._seeds.get((arch.id, proxy.id), set())
+        seed = self.plan.seed
+        while seed in used:
+            seed += 1
+        return seed
+
+    def _again(self, job: Job, ending: Ending) -> Job | None:
+        """The same job for another attempt, where that can help."""
+        if ending.status == "memory" and not job.alone:
+            log.warning("trial %s ran out of memory: once more, alone on a whole device", job.key)
+            return replace(job, alone=True)
+        if ending.status == "lost" and job.attempt < ATTEMPTS:
+            log.warning("trial %s lost its worker (%s): again from its checkpoint", job.key, ending.reason)
+            return replace(job, attempt=job.attempt + 1)
+        return None
+
+    # --- time ---
+
+    def _must_stop_proposing(self) -> bool:
+        """Whether another proposal would leave no time to repeat the control and the best."""
+        waiting = len(self.in_flight) + len(self._ready)
+        if self._time_for(waiting + 1 + self.plan.repeats_at_least(), self.plan.proxy):
+            return False
+        self._short_of_time = True
+        return True
+
+    def _time_for(self, runs: int, proxy: Proxy) -> bool:
+        left, each = self.seconds_left(), self.seconds_per_run()
+        if left is None:
+            return True
+        if left <= 0:
+            return False
+        if each is None:
+            return True
+        scale = proxy.epochs / self.plan.proxy.epochs
+        return math.ceil(runs / max(1, self.slots)) * each * scale <= left

@@ -1,0 +1,172 @@
+"""The command line of nas.search: one flag for each field of SearchConfig, and how to run it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.config import SearchConfig
+
+RUN_FLAGS = ("out", "resume", "dry_run", "quiet")  # how to run, not what to search
+SPACE_FLAGS = ("block", "min_depth", "max_depth", "min_width", "max_width", "width_step", "free_widths")
+CHANGEABLE = (
+    "trials",
+    "max_hours",
+    "launcher",
+    "ray_address",
+    "gpus_per_trial",
+    "cpus_per_trial",
+)  # fmt: skip  on --resume
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    first, _, rest = description.partition("\n")
+    made = argparse.ArgumentParser(
+        prog="python -m nas.search",
+        description=first,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    _what(made.add_argument_group("what to search"))
+    _space(made.add_argument_group("the space"))
+    _how(made.add_argument_group("how to search"))
+    _where(made.add_argument_group("on what, and where to"))
+    return made
+
+
+def _what(group: Any) -> None:
+    group.add_argument(
+        "--budget", metavar="FLOPS", help="multiply-adds at 256x256, e.g. 5.1GFLOPs (required)"
+    )
+    group.add_argument("--tolerance", type=float, metavar="SHARE", help="of the budget, either way (0.02)")
+    group.add_argument("--data", metavar="DIR", help="data set in the WCPA layout (default: synthetic faces)")
+    group.add_argument(
+        "--proxy", metavar="NAME|FILE", help="mini, short, full or a JSON file (by the device)"
+    )
+    group.add_argument(
+        "--objective", metavar="MODULE:CLASS", help="what a trial runs, e.g. nas.standin:Standin"
+    )
+    group.add_argument("--objective-args", type=_json_object, metavar="JSON", help="its arguments")
+
+
+def _space(group: Any) -> None:
+    group.add_argument("--block", help="basic or bottleneck (basic)")
+    for name, text in (
+        ("min-depth", "blocks a stage at least (1)"),
+        ("max-depth", "blocks a stage at most (24)"),
+        ("min-width", "channels at least (8)"),
+        ("max-width", "channels at most (512)"),
+    ):
+        group.add_argument(f"--{name}", type=_one_or_four, metavar="N[,N,N,N]", help=text)
+    group.add_argument("--width-step", type=int, metavar="N", help="widths are multiples of it (8)")
+    group.add_argument("--free-widths", action="store_true", help="let widths decrease from stage to stage")
+
+
+def _how(group: Any) -> None:
+    group.add_argument("--strategy", metavar="NAME", help="random, qmc, tpe, gp or evolution (tpe)")
+    group.add_argument("--scheduler", metavar="NAME", help="none, or asha to stop poor runs early (none)")
+    group.add_argument(
+        "--trials", type=int, metavar="N", help="architectures to propose (64; 5 without a GPU)"
+    )
+    group.add_argument(
+        "--rounds", type=int, metavar="N", help="2: narrow the space by the first half's best (1)"
+    )
+    group.add_argument(
+        "--seed-arch", action="append", metavar="NAME|FILE", help="propose this first; repeatable"
+    )
+    group.add_argument(
+        "--repeats", type=int, metavar="N", help="seeds of the control and of each finalist (3)"
+    )
+    group.add_argument(
+        "--finalists", type=int, metavar="N", help="architectures to re-run (8; 2 without a GPU)"
+    )
+    group.add_argument(
+        "--race-epochs", type=float, metavar="X", help="re-run the tied for X times as long (2; 1)"
+    )
+    group.add_argument("--seed", type=int, metavar="N", help="of proposals and first runs (0)")
+    group.add_argument(
+        "--max-hours", type=float, metavar="H", help="leave time to re-run control and best within H"
+    )
+
+
+def _where(group: Any) -> None:
+    group.add_argument("--launcher", metavar="NAME", help="ray, or inprocess for one run after another (ray)")
+    group.add_argument("--ray-address", metavar="ADDRESS", help="join a Ray cluster, e.g. auto")
+    group.add_argument(
+        "--gpus-per-trial", metavar="F", help="whole, a slice 1/n, or auto by predicted memory (1)"
+    )
+    group.add_argument(
+        "--cpus-per-trial", type=float, metavar="F", help="cores, and torch threads (a fair share)"
+    )
+    group.add_argument("--storage", metavar="URL", help="any Optuna storage (default: a journal in the run)")
+    group.add_argument("--out", type=Path, metavar="DIR", help="run directory (runs/<time>-<budget>)")
+    group.add_argument(
+        "--resume", action="store_true", default=False, help="go on with --out or the newest run"
+    )
+    group.add_argument(
+        "--dry-run", action="store_true", default=False, help="predict the cost, train nothing"
+    )
+    group.add_argument(
+        "--quiet", action="store_true", default=False, help="print the answer and nothing else"
+    )
+
+
+def to_config(given: argparse.Namespace) -> SearchConfig:
+    """The config of a new search; ValueError where the budget is missing."""
+    values = _fields(given)
+    if "budget" not in values:
+        raise ValueError(
+            "--budget is missing: give the multiply-adds to search at, such as --budget 5.1GFLOPs"
+        )
+    return SearchConfig(**values)
+
+
+def to_resumed(given: argparse.Namespace, saved: SearchConfig) -> SearchConfig:
+    """The saved config with what may change on --resume; ValueError for what may not."""
+    values = _fields(given)
+    for name, value in values.items():
+        if name not in CHANGEABLE and value != getattr(saved, name):
+            raise ValueError(
+                f"--{name.replace('_', '-')} cannot change on --resume: this search has "
+                f"{getattr(saved, name)!r}; start a new run for another"
+            )
+    return saved.replace(**{k: v for k, v in values.items() if k in CHANGEABLE})
+
+
+def _fields(given: argparse.Namespace) -> dict[str, Any]:
+    values = {k: v for k, v in vars(given).items() if k not in RUN_FLAGS}
+    space = {k: values.pop(k) for k in SPACE_FLAGS if k in values}
+    if space:
+        values["space"] = space
+    if "seed_arch" in values:
+        values["seed_arch"] = tuple(values["seed_arch"])
+    return values
+
+
+def _one_or_four(text: str) -> int | list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 4):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither one whole number nor four with commas between")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError:
+        values = None
+    if not isinstance(values, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object such as '{{\"noise_mm\": 0.2}}'")
+    return values
+
+
+def command(argv: Sequence[str]) -> list[str]:
+    """The command as a person would type it."""
+    return ["python", "-m", "nas.search", *argv]

@@ -1,0 +1,64 @@
+"""Run the driver's jobs one after another in this process: no Ray, no waiting for actors.
+
+The contract is that of nas/launch.py: ask the driver, train, report, tell. For
+debugging, for tests, and for machines where Ray is not welcome
+(`--launcher inprocess`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from nas.driver import DONE, Driver
+from nas.trial import Job, Objective, run
+from proxy_tasks.engine import Epoch
+
+
+class Rungs(Protocol):
+    """A scheduler's question: may the run go on after this validation?"""
+
+    def goes_on(self, job: Job, epoch: Epoch) -> bool: ...
+
+
+class Guard(Protocol):
+    """Whoever handles Ctrl-C: it may raise on the spot only while `safe`."""
+
+    safe: bool
+
+
+class _Unguarded:
+    safe = False
+
+
+def run_all(
+    driver: Driver,
+    objective: Objective,
+    rungs: Rungs | None = None,
+    *,
+    tick: Callable[[], Any] = lambda: None,
+    interrupts: Guard | None = None,
+) -> None:
+    """Until the driver has nothing left. `tick` is called after every validation and may raise."""
+    guard = interrupts or _Unguarded()
+    driver.slots = 1
+    while (job := driver.next()) != DONE:
+        assert isinstance(job, Job), "one job at a time: nothing can be in flight here"
+        guard.safe = True
+        ending = run(job, objective, _reporter(driver, job, rungs, tick, guard))
+        guard.safe = False
+        driver.ended(job, ending)
+        tick()
+
+
+def _reporter(
+    driver: Driver, job: Job, rungs: Rungs | None, tick: Callable[[], Any], guard: Guard
+) -> Callable[[Epoch], bool]:
+    def report(epoch: Epoch) -> bool:
+        guard.safe = False  # the store is about to be written
+        driver.progress(job, epoch)
+        tick()
+        guard.safe = True
+        return rungs is None or rungs.goes_on(job, epoch)
+
+    return report

@@ -1,0 +1,207 @@
+"""What a search will do, decided before it does anything: the config with every default filled in.
+
+Everything that can be wrong with a request is found here, before a run directory
+exists. Without a GPU or a cluster the defaults are those of a reduced
+demonstration: a handful of candidates under the `mini` proxy, minutes in all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas.bootstrap import best_range
+from nas.config import SearchConfig
+from nas.store import TrialRecord
+from proxy_tasks.task import PROXIES, Proxy
+from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space
+
+ENOUGH_TO_NARROW = 8  # complete trials of the first round
+STRATEGIES = ("random", "qmc", "tpe", "gp", "evolution")
+SCHEDULERS = ("none", "asha")
+LAUNCHERS = ("ray", "inprocess")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A search with nothing left open. Trials count proposals; repeats are seeds an architecture."""
+
+    budget: Budget
+    space: Space
+    feasible: FeasibleSet
+    proxy: Proxy
+    race_proxy: Proxy
+    control: ArchSpec
+    control_name: str
+    seed_archs: tuple[ArchSpec, ...]
+    strategy: str
+    scheduler: str
+    trials: int
+    rounds: int
+    repeats: int
+    finalists: int
+    seed: int
+    max_hours: float | None
+    demonstration: bool
+
+    def study(self, round_: int) -> str:
+        return f"round{round_}_{self.proxy.id}"
+
+    def trials_in_round(self, round_: int) -> int:
+        first = math.ceil(self.trials / self.rounds)
+        return first if round_ == 1 else self.trials - first
+
+    def name_of(self, arch: ArchSpec) -> str:
+        if arch == self.control:
+            return self.control_name
+        return next((name for name, spec in REFERENCES.items() if spec == arch), "")
+
+    def proxy_of(self, fidelity: str) -> Proxy:
+        """The settings behind a fidelity's id; ValueError for one that is not this search's."""
+        for proxy in (self.proxy, self.race_proxy):
+            if proxy.id == fidelity:
+                return proxy
+        raise ValueError(
+            f"the store holds a running trial of fidelity {fidelity}, but this search trains "
+            f"{self.proxy.id}: its settings have changed since; start a new run"
+        )
+
+    def repeats_at_least(self) -> int:
+        """Re-runs without which there is no answer: the control's are handed out first, so the winner's."""
+        return self.repeats
+
+    def runs_at_most(self) -> dict[str, int]:
+        """Runs by purpose if nothing is dropped; the race usually ends earlier."""
+        runs = {"proposals": self.trials, "control": self.repeats, "race": self.repeats * self.finalists}
+        if self.race_proxy.id != self.proxy.id:
+            runs["longer race"] = self.repeats * (self.finalists + 1)
+        return runs
+
+    def narrow(self, records: Sequence[TrialRecord]) -> FeasibleSet:
+        """The second round's set: each depth and width within the first round's bootstrap of the best.
+
+        SCRFD's redistribution (Guo et al. 2022) with RegNet's estimator (nas/bootstrap.py). The whole set
+        where too few trials completed, or where nothing would be left.
+        """
+        done = [r for r in records if r.l_error_mm is not None]
+        if len(done) < ENOUGH_TO_NARROW:
+            return self.feasible
+        errors = [r.l_error_mm for r in done if r.l_error_mm is not None]
+        depths = [best_range([r.arch.depths[i] for r in done], errors) for i in range(4)]
+        widths = [best_range([r.arch.widths[i] for r in done], errors) for i in range(4)]
+        try:
+            narrowed = self.space.narrowed(
+                min_depth=tuple(int(low) for low, _, _ in depths),
+                max_depth=tuple(int(high) for _, _, high in depths),
+                min_width=tuple(int(low) for low, _, _ in widths),
+                max_width=tuple(int(high) for _, _, high in widths),
+            )
+            return FeasibleSet(narrowed, self.budget)
+        except ValueError:
+            return self.feasible
+
+
+def resolve(
+    config: SearchConfig,
+    *,
+    gpus: int,
+    proxy: Proxy | None = None,
+    seed_archs: Sequence[ArchSpec] | None = None,
+) -> Plan:
+    """The plan of `config` on a machine or cluster with `gpus`; ValueError with what would work instead.
+
+    A resumed search gives the `proxy` and `seed_archs` that its run.json holds: their files may have changed.
+    """
+    small = gpus == 0
+    _one_of("--strategy", config.strategy, STRATEGIES)
+    _one_of("--scheduler", config.scheduler, SCHEDULERS)
+    _one_of("--launcher", config.launcher, LAUNCHERS)
+    budget = Budget.parse(config.budget, config.tolerance)
+    space = Space.from_dict(config.space)
+    proxy = proxy or find_proxy(config.proxy or ("mini" if small else "short"))
+    feasible = FeasibleSet(space, budget)
+    if seed_archs is None:
+        seed_archs = [find_arch(text, feasible) for text in config.seed_arch]
+    control, name = find_control(feasible)
+    return Plan(
+        budget=budget,
+        space=space,
+        feasible=feasible,
+        proxy=proxy,
+        race_proxy=_longer(proxy, config.race_epochs or (1.0 if small else 2.0)),
+        control=control,
+        control_name=name,
+        seed_archs=tuple(seed_archs),
+        strategy=config.strategy,
+        scheduler=config.scheduler,
+        trials=config.trials or (5 if small else 64),
+        rounds=config.rounds,
+        repeats=config.repeats,
+        finalists=config.finalists or (2 if small else 8),
+        seed=config.seed,
+        max_hours=config.max_hours,
+        demonstration=small and config.trials is None and config.objective is None,
+    )
+
+
+def _one_of(flag: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{flag} is one of {', '.join(choices)}, not {value!r}")
+
+
+def _longer(proxy: Proxy, factor: float) -> Proxy:
+    if factor == 1:
+        return proxy
+    return proxy.replace(name=f"{proxy.name}x{factor:g}", epochs=math.ceil(proxy.epochs * factor))
+
+
+def find_proxy(text: str) -> Proxy:
+    """A proxy by name, or the settings in a JSON file (Proxy.to_dict)."""
+    if text in PROXIES:
+        return PROXIES[text]
+    values = _read_json(text, "--proxy", f"one of {', '.join(PROXIES)}, or a JSON file of settings")
+    try:
+        base = PROXIES[values.get("base", "mini")].to_dict()
+        return Proxy.from_dict(
+            {**base, "name": Path(text).stem, **{k: v for k, v in values.items() if k != "base"}}
+        )
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{text} has no usable proxy settings: {error}") from None
+
+
+def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
+    """An architecture by reference name or spec file; it must lie in the window."""
+    if text in REFERENCES:
+        arch = REFERENCES[text]
+    else:
+        values = _read_json(text, "--seed-arch", f"one of {', '.join(REFERENCES)}, or a spec's JSON file")
+        arch = ArchSpec.from_dict(values.get("arch", values))
+    if arch not in feasible:
+        budget = feasible.budget
+        raise ValueError(
+            f"--seed-arch {text} ({arch.id}) has {arch.macs() / 1e9:.3f} GFLOPs and is not in the space "
+            f"between {budget.low / 1e9:.3f} and {budget.high / 1e9:.3f}: raise --tolerance or leave it out"
+        )
+    return arch
+
+
+def _read_json(text: str, flag: str, choices: str) -> dict[str, Any]:
+    try:
+        values = json.loads(Path(text).read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        raise ValueError(f"{flag} {text!r} is neither {choices}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{flag} {text!r} holds no JSON object")
+    return values
+
+
+def find_control(feasible: FeasibleSet) -> tuple[ArchSpec, str]:
+    """ResNet-34 where it lies in the window, else ResNet-34 with its widths scaled to the nearest inside."""
+    resnet34 = REFERENCES["resnet34"]
+    if resnet34 in feasible:
+        return resnet34, "resnet34"
+    return feasible.nearest(resnet34), "resnet34-scaled"

@@ -1,0 +1,227 @@
+"""What a person sees while a search runs, and the curves TensorBoard shows.
+
+One calm display: a bar on a terminal, plain lines where stderr is a file or a
+pipe, nothing with --quiet. Third parties' chatter never reaches it: for the
+length of a search the process's own stdout and stderr go to log.txt, and the
+display writes to the terminal behind their back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from nas.driver import Driver, Watcher
+from nas.run_dir import RunDir
+from nas.trial import Job
+from proxy_tasks.engine import Epoch
+
+REFRESH = 0.5  # seconds between redraws of the bar
+LINE_EVERY = 2.0  # seconds between plain lines at least, unless something failed
+OPEN_CURVES = 64  # TensorBoard files held open
+
+
+@contextlib.contextmanager
+def chatter_to(log: Path) -> Iterator[TextIO]:
+    """Send file descriptors 1 and 2 and all logging to `log`; yields the stream that people see.
+
+    Descriptors, not sys.stderr: Ray's C++ parts and child processes write there directly.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    real = _writes_to(sys.stderr, 2)
+    stream = os.fdopen(os.dup(2), "w", buffering=1) if real else sys.stderr
+    handler = logging.StreamHandler(open(log, "a", buffering=1))  # noqa: SIM115  closed below
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        for descriptor in (1, 2):
+            os.dup2(handler.stream.fileno(), descriptor)
+        root.handlers, root.level = [handler], logging.INFO
+        yield stream
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        root.handlers, root.level = before, level
+        for descriptor, old in zip((1, 2), saved, strict=True):
+            os.dup2(old, descriptor)
+            os.close(old)
+        handler.stream.close()
+        if real:
+            stream.close()
+
+
+def _writes_to(stream: Any, descriptor: int) -> bool:
+    try:
+        return stream.fileno() == descriptor
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+class Display(Watcher):
+    """Counts, the best, the control, device use and the time left."""
+
+    def __init__(self, driver: Driver, stream: TextIO, *, quiet: bool = False) -> None:
+        self._driver, self._stream = driver, stream
+        self._began = self._drawn = self._line = time.monotonic()
+        self._fractions: dict[str, float] = {}
+        self._counts = {"complete": 0, "pruned": 0, "failed": 0}
+        self._best: tuple[float, str] | None = None
+        self._control: list[float] = []
+        self._worked = 0.0  # runs' worth of work done here, for the time left
+        self._earlier()
+        self._mode = "quiet" if quiet else "bar" if stream.isatty() else "lines"
+        self._bar = self._make_bar() if self._mode == "bar" else None
+
+    def _earlier(self) -> None:
+        """Count what a resumed search has already."""
+        for r in self._driver.store.records():
+            if r.state in self._counts:
+                self._counts[r.state] += 1
+            if r.l_error_mm is not None and r.fidelity == self._driver.plan.proxy.id:
+                self._note(r.role, r.arch.id, r.l_error_mm)
+
+    def _make_bar(self) -> Any:
+        from tqdm import tqdm
+
+        return tqdm(
+            total=self._total(),
+            file=self._stream,
+            dynamic_ncols=True,
+            bar_format="{percentage:3.0f}%|{bar:20}| {desc}",
+        )
+
+    # --- what happens ---
+
+    def began(self, job: Job) -> None:
+        self._fractions[job.key] = 0.0
+
+    def progressed(self, job: Job, epoch: Epoch) -> None:
+        done = epoch.number / job.intervals
+        self._worked += done - self._fractions.get(job.key, 0.0)
+        self._fractions[job.key] = done
+
+    def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None:
+        self._fractions.pop(job.key, None)
+        self._counts[state] += 1
+        if l_error_mm is not None and job.proxy.id == self._driver.plan.proxy.id:
+            self._note(job.role, job.arch.id, l_error_mm)
+        if self._mode == "lines" and (state == "failed" or time.monotonic() - self._line > LINE_EVERY):
+            self._line = time.monotonic()
+            outcome = f"L_error {l_error_mm:.2f} mm" if l_error_mm is not None else f"{state}: {reason}"
+            self._print(f"{job.role} {job.arch.id}, seed {job.seed}: {outcome}; {self._summary()}")
+
+    def said(self, message: str) -> None:
+        if self._bar is not None:
+            self._bar.write(message, file=self._stream)
+        elif self._mode == "lines":
+            self._print(message)
+
+    def tick(self) -> None:
+        """Redraw, at most every half second."""
+        now = time.monotonic()
+        if self._bar is not None and now - self._drawn > REFRESH:
+            self._drawn = now
+            self._draw()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._draw()
+            self._bar.close()
+        elif self._mode == "lines":
+            self._print(self._summary())
+
+    # --- how it looks ---
+
+    def _note(self, role: str, arch: str, value: float) -> None:
+        if role == "control":
+            self._control.append(value)
+        elif role == "proposal" and (self._best is None or value < self._best[0]):
+            self._best = (value, arch)
+
+    def _total(self) -> int:
+        return max(sum(self._driver.plan.runs_at_most().values()), self._over())
+
+    def _over(self) -> int:
+        return sum(self._counts.values())
+
+    def _draw(self) -> None:
+        self._bar.total = self._total()
+        self._bar.n = min(self._over() + sum(self._fractions.values()), self._bar.total)
+        self._bar.set_description_str(self._summary(), refresh=True)
+
+    def _print(self, text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", file=self._stream, flush=True)
+
+    def _summary(self) -> str:
+        running = len(self._fractions)
+        parts = [f"{self._over()} of at most {self._total()} runs", f"{running}/{self._driver.slots} running"]
+        parts += [f"{n} {state}" for state, n in self._counts.items() if n and state != "complete"]
+        if self._best:
+            parts.append(f"best {self._best[0]:.2f} mm {self._best[1]}")
+        if self._control:
+            spread = f" ± {statistics.stdev(self._control):.2f}" if len(self._control) > 1 else ""
+            parts.append(f"control {statistics.fmean(self._control):.2f}{spread} mm")
+        left = self._minutes_left()
+        return ", ".join(parts) + (f", {left} left" if left else "")
+
+    def _minutes_left(self) -> str:
+        if self._worked < 0.5:
+            return ""
+        remaining = self._total() - self._over() - sum(self._fractions.values())
+        seconds = remaining * (time.monotonic() - self._began) / self._worked
+        return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1, round(seconds / 60))} min"
+
+
+class Curves(Watcher):
+    """TensorBoard curves, one folder a trial: `tensorboard --logdir RUN/tensorboard`."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._writers: dict[str, Any] = {}
+
+    def progressed(self, job: Job, epoch: Epoch) -> None:
+        writer = self._writers.get(job.key)
+        if writer is None:
+            if len(self._writers) >= OPEN_CURVES:
+                self._close(next(iter(self._writers)))
+            from tensorboardX import SummaryWriter
+
+            folder = str(self._run.tensorboard(job.study, job.number))
+            writer = self._writers[job.key] = SummaryWriter(folder, flush_secs=30)
+        for name, value in epoch.metrics.items():
+            writer.add_scalar(name, value, epoch.number)
+
+    def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None:
+        self._close(job.key)
+
+    def close(self) -> None:
+        for key in list(self._writers):
+            self._close(key)
+
+    def _close(self, key: str) -> None:
+        writer = self._writers.pop(key, None)
+        if writer is not None:
+            writer.close()
+
+
+def every(seconds: float, act: Callable[[], Any]) -> Callable[[], None]:
+    """`act`, at most once in so many seconds."""
+    last = time.monotonic()
+
+    def tick() -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            act()
+
+    return tick

@@ -1,0 +1,14 @@
+"""What one trial takes of a machine or cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """CPUs and GPUs of one trial, and the cluster to join: None starts Ray on this machine."""
+
+    cpus: float
+    gpus: float = 0.0
+    address: str | None = None

@@ -1,0 +1,36 @@
+"""Search architectures under a FLOPs budget: propose, train under a proxy, race the best, say who won.
+
+    python -m nas.search --budget 5.1GFLOPs                      a reduced demonstration on synthetic faces
+    python -m nas.search --budget 5.1GFLOPs --data WCPA --trials 64 --scheduler asha --max-hours 12
+    python -m nas.search --resume                                go on with the newest search under runs/
+
+Without a GPU the first takes some minutes on two cores. All of it is written to one run
+directory: run.json, study.log, best/*.json, log.txt (nas/run_dir.py). Exit status: 0 done,
+2 the request is wrong, 1 the work failed, 130 interrupted. docs/search.md says more.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from nas.flags import parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    given = parser(__doc__ or "").parse_args(argv)
+    try:
+        from nas.session import open_session
+
+        session = open_session(given, argv)
+    except (ValueError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing was begun", file=sys.stderr)
+        return 130
+    return session.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

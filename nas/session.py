@@ -1,0 +1,333 @@
+"""One run of `python -m nas.search`: from a request that may be wrong to an answer on the terminal.
+
+`open_session` finds everything that can be wrong with the request and writes nothing.
+`Session.run` then owns the run directory: data, store, driver, launcher, answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+from nas import flags
+from nas.config import SearchConfig, gpu_share
+from nas.plan import Plan, resolve
+from nas.provenance import describe
+from nas.run_dir import RunDir, RunError, newest
+from nas.store import Store
+from nas.trial import Facts, ObjectiveSpec, cores
+from proxy_tasks.task import Proxy
+from space import ArchSpec
+
+RUNS = Path("runs")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, at a moment when nothing is half written."""
+
+
+class Interrupts:
+    """The first Ctrl-C ends the search at its next safe moment, the second at once."""
+
+    def __init__(self) -> None:
+        self.pending = False
+        self.safe = False  # whether the handler itself may raise
+
+    @contextlib.contextmanager
+    def caught(self) -> Iterator[Interrupts]:
+        before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for s in before:
+                signal.signal(s, self._handle)
+        except ValueError:  # not the main thread: somebody else handles signals
+            yield self
+            return
+        try:
+            yield self
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.pending:
+            os._exit(130)
+        self.pending = True
+        if self.safe:
+            raise Interrupted
+
+    def check(self) -> None:
+        if self.pending:
+            raise Interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A request that has been checked."""
+
+    config: SearchConfig
+    plan: Plan
+    run_dir: RunDir
+    objective: ObjectiveSpec
+    resources: Any  # nas.resources.Request
+    saved: dict[str, Any] | None  # run.json of the search that goes on
+    quiet: bool
+    command: tuple[str, ...]
+
+    def run(self) -> int:
+        """Search; the exit status."""
+        run = self.run_dir
+        interrupts = Interrupts()
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+            with run.locked():
+                if self.saved is None and run.holds_a_search():
+                    raise _occupied(run)
+                _search(self, interrupts)
+        except KeyboardInterrupt:
+            print(f"interrupted; go on with: {_resume_command(run)}", file=sys.stderr)
+            return 130
+        except RunError as error:
+            print(error, file=sys.stderr)
+            return 2
+        except Exception as error:
+            return self._failed(error)
+        return 0
+
+    def _failed(self, error: Exception) -> int:
+        """One sentence for the person, the traceback for the log."""
+        run = self.run_dir
+        with contextlib.suppress(OSError), open(run.log, "a") as log:
+            traceback.print_exception(error, file=log)
+        kind = "" if isinstance(error, ValueError | RuntimeError | OSError) else f"{type(error).__name__}: "
+        print(f"the search stopped: {kind}{error}", file=sys.stderr)
+        print(f"log: {run.log}    go on with: {_resume_command(run)}", file=sys.stderr)
+        return 1
+
+
+def _resume_command(run: RunDir) -> str:
+    return f"python -m nas.search --resume --out {run.path}"
+
+
+def _occupied(run: RunDir) -> RunError:
+    return RunError(
+        f"{run.path} already holds a search: go on with it by --resume --out {run.path}, "
+        "or choose another folder with --out"
+    )
+
+
+# --- checking a request ---
+
+
+def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
+    """Check everything that can be checked without writing; ValueError for the first thing that is wrong."""
+    saved, run = None, None
+    if given.resume:
+        run = RunDir(given.out) if "out" in given else newest(RUNS)
+        saved = run.read()
+        config = flags.to_resumed(given, SearchConfig.from_dict(saved["config"]))
+    else:
+        config = flags.to_config(given)
+        run = RunDir(given.out if "out" in given else _fresh(config.budget))
+        if run.holds_a_search():
+            raise _occupied(run)
+    if config.data is not None and config.objective is None:
+        config = config.replace(data=str(Path(config.data).resolve()))
+        _check_data(Path(config.data))
+    share = None if config.gpus_per_trial == "auto" else gpu_share(config.gpus_per_trial)
+    gpus = _gpus(config)
+    plan = _plan(config, saved, gpus)
+    if saved is None:
+        config = config.replace(trials=plan.trials, finalists=plan.finalists, race_epochs=_race_epochs(plan))
+        if config.storage:
+            Store.connect(run, config.storage)
+    resources = _resources(config, plan, gpus, share)
+    spec = _objective(config, plan, resources)
+    spec.make()
+    return Session(config, plan, run, spec, resources, saved, given.quiet, tuple(argv))
+
+
+def _fresh(budget: str) -> Path:
+    safe = "".join(c if c.isalnum() or c in ".-" else "_" for c in budget)
+    return RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}"
+
+
+def _check_data(path: Path) -> None:
+    from proxy_tasks.jmlr.wcpa import WcpaDataset
+
+    WcpaDataset.open(path)
+
+
+def _gpus(config: SearchConfig) -> int:
+    """GPUs to plan for; a cluster that is to be joined is taken to have some."""
+    if config.objective is not None:
+        return 0
+    if config.ray_address is not None:
+        return 0 if config.gpus_per_trial in ("0", "0.0") else 1
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _plan(config: SearchConfig, saved: dict[str, Any] | None, gpus: int) -> Plan:
+    if saved is None:
+        return resolve(config, gpus=gpus)
+    proxy = Proxy.from_dict(saved["proxy"])
+    archs = [ArchSpec.from_dict(a) for a in saved["seed_archs"]]
+    return resolve(config, gpus=gpus, proxy=proxy, seed_archs=archs)
+
+
+def _race_epochs(plan: Plan) -> float:
+    return plan.race_proxy.epochs / plan.proxy.epochs
+
+
+def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Any:
+    """CPUs and GPUs of a trial: by default one GPU and its part of the cores, or one core without a GPU."""
+    from nas.resources import Resources
+
+    if share is None:
+        from nas.memory import fitting_share
+
+        share = fitting_share(plan) if gpus else 0.0
+    elif config.gpus_per_trial is None:
+        share = 1.0 if gpus else 0.0
+    if config.cpus_per_trial is not None:
+        cpus = config.cpus_per_trial
+    elif share and config.ray_address is None:
+        cpus = max(1.0, cores() // max(1, round(gpus / share)))
+    else:
+        cpus = 1.0
+    return Resources(cpus, share, config.ray_address)
+
+
+def _objective(config: SearchConfig, plan: Plan, resources: Any) -> ObjectiveSpec:
+    if config.objective is not None:
+        return ObjectiveSpec(config.objective, config.objective_args)
+    data = config.data or str(synthetic_folder(plan.proxy))
+    threads = cores() if config.launcher == "inprocess" else max(1, round(resources.cpus))
+    device = "auto" if resources.gpus or config.launcher == "inprocess" else "cpu"
+    return ObjectiveSpec("nas.trial:ProxyTraining", {"data": data, "device": device, "threads": threads})
+
+
+def synthetic_folder(proxy: Proxy) -> Path:
+    """Where the faces of a proxy without a data set are kept."""
+    from space.cachedir import cache_root
+
+    s = proxy.synthetic
+    return cache_root() / "synthetic" / f"{s.subjects}x{s.frames}_{s.size}px_seed{s.seed}"
+
+
+# --- the search itself ---
+
+
+def _search(session: Session, interrupts: Interrupts) -> None:
+    from nas.answer import explain, table, write_best
+    from nas.driver import Driver
+    from nas.progress import Curves, Display, chatter_to
+    from nas.select import select
+
+    run, plan = session.run_dir, session.plan
+    about = session.saved or _begin(session)
+    if "data" not in about:
+        about |= _facts(session)
+        run.write(about)
+    with chatter_to(run.log) as stream, interrupts.caught():
+        store = Store.connect(run, about["store"]["url"], about["store"]["prefix"], write=True)
+        driver = Driver(plan, store, run.checkpoint)
+        display, curves = Display(driver, stream, quiet=session.quiet), Curves(run)
+        driver.watchers += [display, curves]
+        try:
+            _launch(session, driver, display, interrupts)
+        finally:
+            display.close()
+            curves.close()
+        records = store.records()
+        selection = select(records)
+        write_best(run, selection, records)
+    print(table(selection, about["baseline_l_error_mm"]))
+    demonstration = plan.demonstration or about.get("demonstration", False)
+    print(explain(selection, demonstration=demonstration, stopped_early=driver.stopped_early))
+    print(f"specs: {run.best}/    status: python -m nas.status {run.path}")
+
+
+def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts) -> None:
+    plan = session.plan
+    records = driver.store.records()
+
+    def tick() -> None:
+        interrupts.check()
+        display.tick()
+
+    if session.config.launcher == "inprocess":
+        from nas import inprocess
+
+        rungs = None
+        if plan.scheduler == "asha":
+            from nas.launch import Asha
+
+            rungs = Asha(driver.intervals, plan.proxy.id, records)
+        inprocess.run_all(driver, session.objective.make(), rungs, tick=tick, interrupts=interrupts)
+        return
+    from nas import launch
+
+    rungs = launch.Asha(driver.intervals, plan.proxy.id, records) if plan.scheduler == "asha" else None
+    launch.run_all(driver, session.objective, session.resources, rungs, session.run_dir.path, tick=tick)
+
+
+def _begin(session: Session) -> dict[str, Any]:
+    about = describe(session.config, session.plan, session.run_dir, session.command)
+    session.run_dir.write(about)
+    return about
+
+
+def _facts(session: Session) -> dict[str, Any]:
+    """Prepare the data, with faces of our own where none were given, and describe it."""
+    progress = sys.stderr.isatty() and not session.quiet
+    if session.config.data is None and session.config.objective is None:
+        synthesise(session.plan.proxy, None if session.quiet else sys.stderr, progress=progress)
+    _say(session, "reading the data and scoring the mean face")
+    objective = session.objective.make()
+    facts: Facts = objective.facts(session.plan.proxy, progress=progress)
+    return {
+        "data": {
+            "path": facts.path,
+            "fingerprint": facts.fingerprint,
+            "subjects": facts.subjects,
+            "images": facts.images,
+        },
+        "baseline_l_error_mm": facts.baseline["l_error_mm"],
+        "baseline": facts.baseline,
+        "hardware": objective.hardware(),
+    }
+
+
+def _say(session: Session, text: str) -> None:
+    if not session.quiet and session.config.objective is None:
+        print(text, file=sys.stderr, flush=True)
+
+
+def synthesise(proxy: Proxy, stream: TextIO | None, *, progress: bool) -> Path:
+    """The faces of a proxy without a data set, made once and kept in the cache."""
+    folder = synthetic_folder(proxy)
+    if (folder / "list").exists():
+        return folder
+    from proxy_tasks.jmlr.synthetic.dataset import synthesize
+
+    s = proxy.synthetic
+    if stream is not None:
+        print(f"no --data: synthesising {s.subjects * s.frames:,} faces in {folder}", file=stream, flush=True)
+    try:
+        synthesize(folder, subjects=s.subjects, frames=s.frames, size=s.size, seed=s.seed, progress=progress)
+    except (ValueError, OSError):
+        if not (folder / "list").exists():  # another search may have been first
+            raise
+    return folder

@@ -1,0 +1,92 @@
+"""How a search is doing: trials by outcome, the best, the control, who is tied, time.
+
+    python -m nas.status runs/NAME [--json]
+
+reads run.json and the store, writes nothing, and works while the search runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+def status(run_dir: Path) -> dict[str, Any]:
+    """The state of a search as plain values (docs/search.md lists the keys)."""
+    from nas.run_dir import RunDir
+    from nas.select import select
+    from nas.store import Store
+
+    run = RunDir(run_dir)
+    about = run.read()
+    records = Store.open(run_dir).records()
+    selection = select(records)
+    counts = Counter(r.state for r in records)
+    best, control = selection.best, selection.control
+    reasons = Counter(r.reason for r in records if r.state == "failed")
+    return {
+        "run": str(run_dir),
+        "active": run.is_active(),
+        **{state: counts.get(state, 0) for state in ("complete", "pruned", "failed", "running")},
+        "roles": dict(Counter(r.role for r in records)),
+        "failures": dict(reasons),
+        "best": best and {"arch": best.arch.id, "gflops": best.macs / 1e9, "l_error_mm": best.mean},
+        "winner": selection.winner and selection.winner.arch.id,
+        "control": control
+        and {"arch": control.arch.id, "name": control.name, "l_error_mm": list(control.values)},
+        "tied": [arch.id for arch in selection.tied],
+        "noise_sd_mm": selection.noise_sd_mm,
+        "verdict": selection.verdict,
+        "baseline_l_error_mm": about.get("baseline_l_error_mm"),
+        "device_hours": sum(r.seconds for r in records) / 3600,
+        "hours": _hours(records),
+    }
+
+
+def _hours(records: Any) -> float:
+    """From the first start to the last ending, or to the last start while nothing has ended."""
+    times = [datetime.fromisoformat(t) for r in records for t in (r.started, r.finished) if t]
+    return (max(times) - min(times)).total_seconds() / 3600 if times else 0.0
+
+
+def _print(run_dir: Path, found: dict[str, Any]) -> None:
+    from nas.answer import table
+    from nas.select import select
+    from nas.store import Store
+
+    doing = "running now" if found["active"] else "not running"
+    if found["running"] and not found["active"]:
+        doing += f"; interrupted, go on with: python -m nas.search --resume --out {run_dir}"
+    print(f"{run_dir}: {doing}")
+    counts = ", ".join(f"{found[s]} {s}" for s in ("complete", "pruned", "failed", "running"))
+    print(f"trials: {counts}; {found['hours']:.2f} h, {found['device_hours']:.2f} device hours")
+    for reason, count in found["failures"].items():
+        print(f"  failed {count} times: {reason}")
+    print(table(select(Store.open(run_dir).records()), found["baseline_l_error_mm"]))
+    print(f"{found['verdict'][0].upper()}{found['verdict'][1:]}.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m nas.status", description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path, help="a run directory")
+    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    arguments = parser.parse_args(argv)
+    try:
+        found = status(arguments.run)
+    except (ValueError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    else:
+        _print(arguments.run, found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

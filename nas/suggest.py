@@ -1,0 +1,229 @@
+"""Which architecture next: Optuna's samplers over the unit cube of a feasible set.
+
+A proposal is a point of [0, 1]^8 and FeasibleSet.from_unit makes it an
+architecture, so no strategy can leave the budget and none needs a penalty.
+
+    random     uniform points: exactly uniform architectures (RegNet's and SCRFD's protocol)
+    qmc        a scrambled Sobol sequence: the same population with less variance
+    tpe        tree-structured Parzen estimators, joint over the eight coordinates, with the
+               constant liar for runs that are still going
+    gp         a Gaussian process with expected improvement, noise included
+    evolution  NSGA-II's genetic algorithm with one objective
+
+Samplers here keep no state: one is made for every proposal, seeded by (seed,
+round, number), and reads the history from the study. So proposal n of random
+and qmc is a function of (seed, round, n) alone, and the others continue after
+a kill from what the store holds.
+
+random and qmc may draw an architecture twice; it is then trained with another
+seed, which keeps the population exactly what it claims to be. The others are
+moved to the nearest new architecture that a random step finds (`_Distinct`):
+TPE alone repeats a quarter of its points in a small space.
+tests/test_nas_suggest.py; what each costs to find a good architecture in
+tests/bench/bench_search_cost.py.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.plan import STRATEGIES
+from nas.store import Store
+from space import ArchSpec, FeasibleSet
+
+COORDINATES = tuple(f"u{i}" for i in range(1, 9))
+STARTUP = 10  # uniform proposals before tpe and gp begin to model
+STEPS = 40  # random steps that look for a new architecture, the last ones across the whole cube
+_SPACE: dict[str, BaseDistribution] = {name: FloatDistribution(0.0, 1.0) for name in COORDINATES}
+
+
+def uniform_point(seed: int, round_: int, number: int) -> np.ndarray:
+    """Proposal `number` of `random`: (8,) uniform in [0, 1)."""
+    return _rng(seed, round_, number).random(len(COORDINATES))
+
+
+def sobol_point(seed: int, round_: int, number: int) -> np.ndarray:
+    """Proposal `number` of `qmc`: (8,), one point of an Owen-scrambled Sobol sequence (Owen 1998)."""
+    from scipy.stats import qmc
+
+    scramble = int(np.random.SeedSequence([seed, round_]).generate_state(1)[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the count need not be a power of two
+        engine = qmc.Sobol(len(COORDINATES), scramble=True, seed=scramble)
+        if number:
+            engine.fast_forward(number)
+        return engine.random(1)[0]
+
+
+def _rng(*parts: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(parts))
+
+
+class _Points(BaseSampler):
+    """A sampler whose point is a function of the trial's number alone."""
+
+    def __init__(self, point: Callable[[int], np.ndarray]) -> None:
+        self._point = point
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return _SPACE
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return dict(zip(COORDINATES, map(float, self._point(trial.number)), strict=True))
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        raise AssertionError(f"{param_name} is not a coordinate of the unit cube")
+
+
+class _Distinct(_Points):
+    """Another sampler's points, moved to an architecture that `is_new`; uniform where it has no opinion."""
+
+    def __init__(
+        self, base: BaseSampler, rng: np.random.Generator, is_new: Callable[[np.ndarray], bool]
+    ) -> None:
+        self._base, self._rng, self._is_new = base, rng, is_new
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._base.before_trial(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        proposed = self._base.sample_relative(study, trial, _SPACE)
+        point = np.array([proposed.get(name, self._rng.random()) for name in COORDINATES])
+        for step in range(STEPS):
+            if self._is_new(point):
+                break
+            if step < STEPS // 2:  # wider and wider around the proposal
+                moved = point + self._rng.normal(0.0, 0.01 * 1.2**step, point.size)
+                point = np.clip(moved, 0.0, 1.0)
+            else:
+                point = self._rng.random(point.size)
+        return dict(zip(COORDINATES, map(float, point), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Optuna's trial and number, the point, and the architecture at it."""
+
+    trial_id: int
+    number: int
+    unit: tuple[float, ...]
+    arch: ArchSpec
+
+
+class Suggester:
+    """Proposes architectures of one round, each as a running trial of its study."""
+
+    def __init__(
+        self,
+        store: Store,
+        study: str,
+        feasible: FeasibleSet,
+        strategy: str,
+        *,
+        seed: int,
+        round_: int = 1,
+        trials: int = 100,
+    ) -> None:
+        if strategy not in STRATEGIES:
+            raise ValueError(f"a strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
+        self._store, self._feasible, self._strategy = store, feasible, strategy
+        self._seed, self._round, self._trials = seed, round_, trials
+        self._study_id = store.ensure_study(study)
+        self._name = store.study_name(study)
+        self._proposed: set[str] | None = None
+
+    def enqueue(self, arch: ArchSpec) -> None:
+        """Propose `arch` before anything else; a second call for it changes nothing."""
+        unit = [float(u) for u in self._feasible.to_unit(arch)]
+        fixed = dict(zip(COORDINATES, unit, strict=True))
+        for trial in self._store.storage.get_all_trials(self._study_id, deepcopy=False):
+            if trial.system_attrs.get("fixed_params") == fixed:
+                return
+        study = self._optuna_study(_Points(lambda n: uniform_point(self._seed, self._round, n)))
+        study.enqueue_trial(fixed)
+
+    def carry(self, arch: ArchSpec, l_error_mm: float) -> None:
+        """Let a model-based strategy know a result from another set, once; it is no trial of the record."""
+        trials = self._store.storage.get_all_trials(self._study_id, deepcopy=False)
+        if any(t.user_attrs.get("carried") == arch.id for t in trials):
+            return
+        unit = [float(u) for u in self._feasible.to_unit(arch)]
+        trial = optuna.trial.create_trial(
+            params=dict(zip(COORDINATES, unit, strict=True)),
+            distributions=_SPACE,
+            value=l_error_mm,
+            user_attrs={"carried": arch.id},
+        )
+        self._store.storage.create_new_trial(self._study_id, trial)
+
+    def claim(self) -> int:
+        """A running trial for the next proposal: an enqueued one first, else a new number."""
+        storage = self._store.storage
+        waiting = storage.get_all_trials(self._study_id, deepcopy=False, states=(TrialState.WAITING,))
+        if waiting:
+            trial_id = min(waiting, key=lambda t: t.number)._trial_id
+            storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+            return trial_id
+        return storage.create_new_trial(self._study_id)
+
+    def propose(self, trial_id: int) -> Proposal:
+        """The point of a claimed trial; called again after a kill, it completes what was begun."""
+        number = self._store.storage.get_trial_number_from_id(trial_id)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trial = optuna.trial.Trial(self._optuna_study(self._sampler(number)), trial_id)
+            unit = tuple(trial.suggest_float(name, 0.0, 1.0) for name in COORDINATES)
+        arch = self._feasible.from_unit(np.array(unit))
+        self._seen().add(arch.id)
+        return Proposal(trial_id, number, unit, arch)
+
+    def _optuna_study(self, sampler: BaseSampler) -> optuna.Study:
+        """A study object with an empty cache: Optuna caches trials between ask and tell."""
+        return optuna.Study(self._name, self._store.storage, sampler=sampler)
+
+    def _sampler(self, number: int) -> BaseSampler:
+        if self._strategy == "random":
+            return _Points(lambda n: uniform_point(self._seed, self._round, n))
+        if self._strategy == "qmc":
+            return _Points(lambda n: sobol_point(self._seed, self._round, n))
+        rng = _rng(self._seed, self._round, number, 1)
+        return _Distinct(self._model(int(rng.integers(2**31))), rng, self._is_new)
+
+    def _model(self, seed: int) -> BaseSampler:
+        if self._strategy == "tpe":
+            return optuna.samplers.TPESampler(
+                n_startup_trials=STARTUP, multivariate=True, constant_liar=True, seed=seed
+            )
+        if self._strategy == "gp":
+            return optuna.samplers.GPSampler(
+                n_startup_trials=STARTUP, warn_independent_sampling=False, seed=seed
+            )
+        population = max(4, min(50, self._trials // 8))
+        return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
+
+    def _is_new(self, point: np.ndarray) -> bool:
+        return self._feasible.from_unit(point).id not in self._seen()
+
+    def _seen(self) -> set[str]:
+        """Ids of the architectures that this study holds."""
+        if self._proposed is None:
+            trials = self._store.storage.get_all_trials(self._study_id, deepcopy=False)
+            jobs = [t.user_attrs["job"] for t in trials if "job" in t.user_attrs]
+            carried = {t.user_attrs["carried"] for t in trials if "carried" in t.user_attrs}
+            self._proposed = {ArchSpec.from_dict(job["arch"]).id for job in jobs} | carried
+        return self._proposed

@@ -1,0 +1,246 @@
+"""One training run of one architecture, wherever it happens.
+
+A `Job` says what to train; an `Objective` trains it, calls back after every
+validation, and resumes from the checkpoint where there is one; `run` turns
+whatever happens into an `Ending`. The same three serve the launcher in this
+process and the one on a Ray cluster, and an objective is named by its import
+path, so a simulation (nas/standin.py) takes the place of training without the
+driver knowing.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from proxy_tasks.engine import Epoch, Outcome
+from proxy_tasks.task import Proxy
+from space import ArchSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the record says about the data of a search."""
+
+    path: str
+    fingerprint: str
+    subjects: int
+    images: int
+    outputs: int
+    baseline: dict[str, float]  # the mean face for every validation image; l_error_mm and its parts
+
+
+class Objective(Protocol):
+    """Trains an architecture and scores it. Made once in a process and used for many jobs."""
+
+    def facts(self, proxy: Proxy, *, progress: bool = False) -> Facts:
+        """Prepare the data (once, in the driver) and describe it."""
+        ...
+
+    def run(
+        self,
+        spec: ArchSpec,
+        seed: int,
+        proxy: Proxy,
+        checkpoint: Path,
+        report: Callable[[Epoch], bool],
+    ) -> Outcome:
+        """Train; `report` after every validation, stop where it says False."""
+        ...
+
+    def hardware(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveSpec:
+    """An objective by import path, 'module:Class', and its arguments; JSON, so it travels to workers."""
+
+    path: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def make(self) -> Objective:
+        module, _, name = self.path.partition(":")
+        try:
+            kind = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError):
+            raise ValueError(
+                f"there is no objective {self.path!r}: give module:Class, such as nas.standin:Standin"
+            ) from None
+        return kind(**self.arguments)
+
+
+def intervals(proxy: Proxy) -> int:
+    """Validations of a full run."""
+    return proxy.evaluations or proxy.epochs
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A training run to be done. (study, number) names it in the store."""
+
+    study: str
+    number: int
+    role: str
+    arch: ArchSpec
+    seed: int
+    proxy: Proxy
+    checkpoint: str
+    intervals: int  # validations of a full run
+    alone: bool = False  # with a whole device, after it ran out of memory on a share
+    attempt: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"{self.study}_{self.number}"
+
+    def to_dict(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {**values, "arch": self.arch.to_dict(), "proxy": self.proxy.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Job:
+        arch, proxy = ArchSpec.from_dict(values["arch"]), Proxy.from_dict(values["proxy"])
+        return cls(**{**values, "arch": arch, "proxy": proxy})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job ended: 'complete', 'stopped' (a rung), 'failed', 'memory' (out of it), 'lost' (worker gone).
+
+    `points` are (interval, L_error mm) of every validation that the checkpoint knows, also those that
+    were reported to a driver which is no more.
+    """
+
+    status: str
+    reason: str = ""
+    points: tuple[tuple[int, float], ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    hardware: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Ending:
+        values = json.loads(text)
+        return cls(**{**values, "points": tuple((int(i), float(v)) for i, v in values["points"])})
+
+
+def run(job: Job, objective: Objective, report: Callable[[Epoch], bool]) -> Ending:
+    """Train `job`. Every failure is an Ending; only what ends a process (SystemExit, Ctrl-C) passes."""
+    checkpoint = Path(job.checkpoint)
+    try:
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        outcome = objective.run(job.arch, job.seed, job.proxy, checkpoint, report)
+    except Exception as error:
+        log.exception("trial %s failed", job.key)
+        status = "memory" if _is_out_of_memory(error) else "failed"
+        _release_memory()
+        return Ending(status, _sentence(error), hardware=_hardware(objective))
+    return _ending(outcome, _hardware(objective))
+
+
+def _ending(outcome: Outcome, hardware: str) -> Ending:
+    points = tuple((e.number, float(e.metrics.get("l_error_mm", math.nan))) for e in outcome.epochs)
+    seconds = sum(e.seconds for e in outcome.epochs)
+    metrics = {k: float(v) for k, v in outcome.epochs[-1].metrics.items()} if outcome.epochs else {}
+    status, reason = outcome.status, outcome.reason
+    if status == "diverged":
+        status, reason = "failed", outcome.reason or "diverged"
+    elif status == "complete" and not (points and math.isfinite(points[-1][1])):
+        status, reason = "failed", f"L_error is {points[-1][1] if points else 'missing'} after the last epoch"
+    return Ending(status, reason, points, metrics, seconds, hardware)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _release_memory() -> None:
+    """Give what a failed run held back to the device, or the next trial of this process starts short."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def _sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+
+
+def _hardware(objective: Objective) -> str:
+    try:
+        return objective.hardware()
+    except Exception:  # a broken device must not hide why the trial failed
+        return ""
+
+
+class ProxyTraining:
+    """The real objective: the network trained on a data set under the proxy's settings."""
+
+    def __init__(self, data: str, device: str = "auto", threads: int = 0) -> None:
+        self.data, self.device, self.threads = data, device, threads
+        self._tasks: dict[str, Any] = {}
+
+    def facts(self, proxy: Proxy, *, progress: bool = False) -> Facts:
+        task = self._task(proxy, progress=progress)
+        subjects = {str(s) for s in task.cache.subjects}
+        baseline = {k: float(v) for k, v in task.baseline().items()}
+        return Facts(
+            str(Path(self.data).resolve()), task.fingerprint, len(subjects), len(task.cache.subjects),
+            task.outputs, baseline,
+        )  # fmt: skip
+
+    def run(
+        self,
+        spec: ArchSpec,
+        seed: int,
+        proxy: Proxy,
+        checkpoint: Path,
+        report: Callable[[Epoch], bool],
+    ) -> Outcome:
+        import torch
+
+        from proxy_tasks.backbone import build_model
+        from proxy_tasks.engine import fit
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        task = self._task(proxy)
+        torch.manual_seed(seed)
+        model = build_model(spec, task.outputs)
+        return fit(model, task, proxy, seed=seed, device=self.device, checkpoint=checkpoint, on_epoch=report)
+
+    def hardware(self) -> str:
+        from proxy_tasks.engine import hardware
+
+        return hardware(self.device)
+
+    def _task(self, proxy: Proxy, *, progress: bool = False) -> Any:
+        """One open data set a process and proxy, kept for the next job."""
+        from proxy_tasks.jmlr.task import JmlrTask
+
+        if proxy.id not in self._tasks:
+            self._tasks[proxy.id] = JmlrTask.open(
+                Path(self.data), proxy, device=self.device, progress=progress
+            )
+        return self._tasks[proxy.id]
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
