@@ -35,3 +35,21 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JMLR_NAS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
+
+
+@pytest.fixture(scope="session")
+def wcpa_of_ten(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A WCPA-layout folder with 10 training subjects, so two to validate on; read it, never write to it."""
+    import wcpa_writer
+
+    return wcpa_writer.write(tmp_path_factory.mktemp("ten") / "wcpa", subjects=10, actions=2, frames=2)
+
+
+@pytest.fixture(scope="session")
+def retrained(tmp_path_factory: pytest.TempPathFactory, wcpa_of_ten: Path) -> Path:
+    """A run directory with a finished search and three networks retrained on `wcpa_of_ten`; read only."""
+    import finished_search
+
+    run = finished_search.write(tmp_path_factory.mktemp("retrained") / "run", wcpa_of_ten)
+    finished_search.retrain(run, "--top", "2")
+    return run

@@ -55,6 +55,7 @@ def require_equal(name: str, ours: Tensor, theirs: Tensor, tolerance: float = TO
     difference = float((ours - theirs).abs().max()) / max(float(ours.abs().max()), 1.0)
     if not difference <= tolerance:
         raise ExportError(
-            f"{name} reads back with outputs that differ by {difference:.2g} of the largest, above {tolerance:g}"
+            f"{name} reads back with outputs that differ by {difference:.2g} of the largest, "
+            f"above {tolerance:g}"
         )
     return difference

@@ -1,0 +1,93 @@
+"""Hand an architecture, and its weights where it was trained, to another program.
+
+    python -m nas.export runs/NAME --format json jmlr timm scrfd onnx --out DIR
+    python -m nas.export resnet34 --format json --out DIR
+
+json   spec.json: architecture, cost by two counters, scores, provenance; has a JSON Schema
+jmlr   resnet_jmlr.py and backbone.pth for insightface's JMLR trainer
+timm   timm.json and model.safetensors for timm.models.resnet.ResNet
+scrfd  scrfd_backbone.py (block_cfg) and backbone.pth for insightface's SCRFD
+onnx   model.onnx for any batch size and model-b<N>.onnx for one; needs trained weights
+
+A run exports its best retrained network (--member picks another); before anything was
+retrained, the search's best architecture without weights. Every file is reloaded and
+compared before it counts as written; each format has a folder of its own under DIR.
+Takes seconds a format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.cli import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nas.exports.source import Source, Written
+
+FORMATS = ("json", "jmlr", "timm", "scrfd", "onnx")
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m nas.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument(
+        "source", metavar="RUN_OR_SPEC", help="a run's folder, a spec file, or a name such as resnet34"
+    )
+    p.add_argument("--format", nargs="+", choices=FORMATS, default=["json"], help="default json")
+    p.add_argument("--out", type=Path, metavar="DIR", help="default RUN/export, or export for a spec")
+    p.add_argument("--member", metavar="NAME", help="a folder under RUN/retrain; default the best")
+    p.add_argument(
+        "--batch", type=int, default=1, metavar="N", help="of the ONNX file of fixed size (default 1)"
+    )
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    return guarded(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    from nas.exports.from_run import open_source
+
+    if args.batch < 1:
+        raise ValueError(f"--batch is a number of images, at least 1, not {args.batch}")
+    source = open_source(args.source, args.member)
+    out = args.out or (Path(args.source) / "export" if Path(args.source).is_dir() else Path("export"))
+    for name in dict.fromkeys(args.format):
+        done = write(name, source, out / name, args.batch)
+        print(f"{name}: {', '.join(map(str, done.files))}\n  {done.proof}")
+    return 0
+
+
+def write(name: str, source: Source, folder: Path, batch: int = 1) -> Written:
+    """Export in one format, checked; nothing is left of an export that fails its check."""
+    if name == "json":
+        from nas.exports import document
+
+        return document.write(source, folder)
+    if name == "jmlr":
+        from nas.exports import jmlr
+
+        return jmlr.write(source, folder)
+    if name == "timm":
+        from nas.exports import timm_resnet
+
+        return timm_resnet.write(source, folder)
+    if name == "scrfd":
+        from nas.exports import scrfd
+
+        return scrfd.write(source, folder)
+    from nas.exports import onnx_file
+
+    return onnx_file.write(source, folder, batch)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The Source that a command line names: a run, a spec file, or a reference architecture."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from nas.exports.source import Source
+from nas.members import Member, MemberError, find_members
+from nas.retraining import read_spec
+from nas.run_dir import RunDir, RunError
+from nas.select import select
+from nas.store import Store, TrialRecord
+from space.arch import ArchSpec
+from space.plan import OUTPUTS
+
+PARTS = ("v1_v2_mm", "v1_v3_mm", "v1_v4_x10_mm", "median_mm", "failed_share")
+
+
+def open_source(target: str, member: str | None = None) -> Source:
+    """What to export. A run gives its best retrained network, or the named one, with its weights;
+    where nothing was retrained, the architecture that its search found best, without weights."""
+    path = Path(target)
+    if not path.is_dir():
+        if member is not None:
+            raise ValueError(f"--member picks a network of a run, and {target!r} is no run's folder")
+        arch, name = read_spec(target)
+        return Source(arch, OUTPUTS, name)
+    facts = RunDir(path).read()
+    chosen = find_member(path, member)
+    if chosen is not None:
+        return _trained(path, facts, chosen)
+    records = Store.open(path).records()
+    best = select(records).best
+    if best is None:
+        raise RunError(f"{path} has no finished trial, so there is nothing to export yet")
+    scores = search_scores(records, best.arch)
+    return Source(
+        best.arch, facts.get("outputs", OUTPUTS), best.name, None, 256, scores, provenance(path, facts)
+    )
+
+
+def find_member(run: Path, name: str | None) -> Member | None:
+    """The named network, trained on all subjects or not; by default the best that has a validation score."""
+    members = find_members(run)
+    if name is None:
+        return members[0] if members else None
+    members += find_members(run, trainval=True)
+    for member in members:
+        if member.name == name:
+            return member
+    known = ", ".join(m.name for m in members) or "none"
+    raise MemberError(f"{run} has no finished retraining {name!r}: there are {known}")
+
+
+def _trained(run: Path, facts: dict[str, Any], member: Member) -> Source:
+    state, epoch = member.weights(), member.record["best"]["epoch"]
+    scores = (retrain_score(member), *search_scores(Store.open(run).records(), member.arch))
+    origin = provenance(run, facts)
+    origin["checkpoint"] = {"folder": member.name, "epoch": epoch, "weights_sha256": weights_hash(state)}
+    origin["data"] = {"id": member.record["data_id"], "topology": member.record["topology"]["id"]}
+    record = member.record
+    return Source(member.arch, record["outputs"], record["name"], state, member.resolution, scores, origin)
+
+
+def weights_hash(state: dict[str, Tensor]) -> str:
+    """Of names and values, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def retrain_score(member: Member) -> dict[str, Any]:
+    """Validation score of the exported epoch; of a run on all subjects there is none, and it says so."""
+    record, best = member.record, member.record["best"]
+    return {
+        "source": "retrain",
+        "fidelity": record["proxy_id"],
+        "seed": record["seed"],
+        "trainval": member.trainval,
+        **{key: best[key] for key in ("l_error_mm", *PARTS)},
+    }
+
+
+def search_scores(records: list[TrialRecord], arch: ArchSpec) -> tuple[dict[str, Any], ...]:
+    """Every complete proxy run of the architecture."""
+    return tuple(
+        {
+            "source": "search",
+            "fidelity": r.fidelity,
+            "seed": r.seed,
+            "role": r.role,
+            "l_error_mm": r.l_error_mm,
+        }
+        for r in records
+        if r.arch == arch and r.state == "complete"
+    )
+
+
+def provenance(run: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """Which search found it, with what, on what data."""
+    origin = {"run": run.resolve().name}
+    origin |= {key: facts[key] for key in ("command", "commit", "versions") if facts.get(key)}
+    if "data" in facts:
+        origin["data"] = {"id": facts["data"].get("fingerprint", "")}
+    return origin
