@@ -52,6 +52,7 @@ def test_opencv_sees_the_same_pixels_through_the_converted_pose_and_intrinsics(o
         K = camera.intrinsics(projection, size)
         seen = cv2.projectPoints(verts, cv2.Rodrigues(R_cv)[0], t_cv, K, None)[0].reshape(-1, 2)
         np.testing.assert_allclose(camera.project(verts, R, T, projection, size), seen, atol=1e-6)
+        np.testing.assert_allclose(camera.project_pinhole(verts, R, T, K), seen, atol=1e-6)
         assert np.linalg.det(R_cv) == pytest.approx(1)
 
 

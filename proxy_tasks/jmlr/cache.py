@@ -168,7 +168,7 @@ def _build(
 ) -> None:
     partial = folder.with_suffix(".partial")
     partial.mkdir(exist_ok=True)
-    threads = workers or _cores()
+    threads = workers or cores()
     built = build(
         dataset, split, resolution, partial, workers=threads, progress=progress, bad_limit=bad_limit
     )
@@ -199,7 +199,7 @@ def _build(
     partial.rename(folder)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use; a cluster's scheduler often grants fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

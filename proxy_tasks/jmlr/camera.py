@@ -60,6 +60,14 @@ def project(verts: ArrayLike, R: ArrayLike, T: ArrayLike, projection: ArrayLike,
     return xy
 
 
+def project_pinhole(verts: ArrayLike, R: ArrayLike, T: ArrayLike, K: ArrayLike) -> Array:
+    """Image points (..., N, 2) px under OpenCV intrinsics K (..., 3, 3); pose as in `project`."""
+    k = np.asarray(K, dtype=np.float64)
+    camera = to_camera(verts, R, T) * _TO_OPENCV
+    focal = np.stack([k[..., 0, 0], k[..., 1, 1]], axis=-1)
+    return camera[..., :2] / camera[..., 2:] * focal[..., None, :] + k[..., None, :2, 2]
+
+
 def to_camera(verts: ArrayLike, R: ArrayLike, T: ArrayLike) -> Array:
     """V R + T in float64: verts (..., N, 3), R (..., 3, 3), T (..., 3) to (..., N, 3), metres."""
     return np.asarray(verts, np.float64) @ np.asarray(R, np.float64) + np.asarray(T, np.float64)[..., None, :]

@@ -26,8 +26,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy_tasks.jmlr.camera import check_projection
-from proxy_tasks.jmlr.sample import DamagedSample, read_info
+from proxy_tasks.jmlr.camera import check_projection, project
+from proxy_tasks.jmlr.sample import DamagedSample, decode, read_info, read_landmarks
 from proxy_tasks.jmlr.topology import Topology
 
 COLUMNS = ("subject_id", "facial_action", "img_id")
@@ -49,6 +49,20 @@ class Row(NamedTuple):
 
     def __str__(self) -> str:
         return "/".join(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One photograph: image (H, W, 3) uint8 RGB;  landmarks (68, 2) px as the data set gives them;
+    and, except in the test split, verts (V, 3) metres, pose R (3, 3) and T (3,) metres, and
+    points (V, 2) px, the projected vertices."""
+
+    image: NDArray[np.uint8]
+    landmarks: NDArray[np.float64]
+    verts: NDArray[np.float32] | None = None
+    R: NDArray[np.float64] | None = None
+    T: NDArray[np.float64] | None = None
+    points: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,9 +100,9 @@ class WcpaDataset:
         except ValueError as error:
             raise DataError(f"{root}/resources is not usable: {error}") from error
         rows = {
-            s: read_list(_list_file(root, s), may_be_empty=s not in splits)
+            s: read_list(list_file(root, s), may_be_empty=s not in splits)
             for s in SPLITS
-            if _list_file(root, s).exists()
+            if list_file(root, s).exists()
         }
         if not check_files:
             return cls(root, topology, projection, rows, {})
@@ -117,6 +131,20 @@ class WcpaDataset:
     def subjects(self, split: str = "train") -> tuple[str, ...]:
         """Sorted ids of the people that a split lists."""
         return tuple(sorted({row.subject_id for row in self.rows[split]}))
+
+    def labels(self, row: Row) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+        """verts (V, 3), R (3, 3) and T (3,) of a training row; errors as in `sample`."""
+        return read_info(self.info_path(row))
+
+    def sample(self, row: Row, split: str = "train") -> Sample:
+        """Everything about one row; DamagedSample or OSError where its files do not allow it."""
+        image = decode(self.image_path(row).read_bytes())
+        landmarks = read_landmarks(self.landmarks_path(row))
+        if split == "test":
+            return Sample(image, landmarks)
+        verts, R, T = self.labels(row)
+        points = project(verts, R, T, self.projection, (image.shape[1], image.shape[0]))
+        return Sample(image, landmarks, verts, R, T, points)
 
     @cached_property
     def id(self) -> str:
@@ -151,7 +179,8 @@ class WcpaDataset:
                 )
 
 
-def _list_file(root: Path, split: str) -> Path:
+def list_file(root: Path, split: str) -> Path:
+    """Where a data set keeps the rows of a split."""
     return root / "list" / f"WCPA_track2_{split}.csv"
 
 
@@ -160,7 +189,7 @@ def _check_parts(root: Path, splits: Sequence[str]) -> None:
         raise DataError(f"there is no data folder at {root}: give one in the WCPA layout")
     wanted = ["image", "68landmarks", *(["info"] if "train" in splits else [])]
     files = [f"resources/{name}" for name in ("projection_matrix.txt", "kpt_ind.npy", "example.obj")]
-    files = [*(str(_list_file(root, s).relative_to(root)) for s in splits), *files]
+    files = [*(str(list_file(root, s).relative_to(root)) for s in splits), *files]
     absent = [f"{part}/" for part in wanted if not (root / part).is_dir()]
     absent += [part for part in files if not (root / part).is_file()]
     if absent:
@@ -173,11 +202,11 @@ def read_list(path: Path, *, may_be_empty: bool = False) -> tuple[Row, ...]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             header = [name.strip() for name in next(reader, [])]
-            if not set(COLUMNS) <= set(header):
+            if header and not set(COLUMNS) <= set(header):
                 raise DataError(
                     f"{path} starts with {','.join(header)!r}; it needs the columns {','.join(COLUMNS)}"
                 )
-            s, a, i = (header.index(name) for name in COLUMNS)
+            s, a, i = (header.index(name) for name in COLUMNS) if header else (0, 1, 2)
             rows = tuple(Row(line[s], line[a], line[i]) for line in reader if line)
     except IndexError:
         raise DataError(f"{path} has a line with fewer columns than its header") from None
@@ -186,7 +215,7 @@ def read_list(path: Path, *, may_be_empty: bool = False) -> tuple[Row, ...]:
     if not rows:
         if may_be_empty:
             return rows
-        raise DataError(f"{path} lists no images: it is empty after its header")
+        raise DataError(f"{path} lists no images")
     for name, values in zip(COLUMNS, map(set, zip(*rows, strict=True)), strict=True):
         for value in values:
             if value in ("", ".", "..") or any(c in value for c in "/\\\0"):
@@ -221,7 +250,8 @@ def missing_files(root: Path, rows: Sequence[Row], split: str) -> list[tuple[Row
 
 def _missing_sentence(root: Path, split: str, absent: list[Path]) -> str:
     shown = ", ".join(str(path.relative_to(root)) for path in absent[:3])
+    files = "1 file that is" if len(absent) == 1 else f"{len(absent)} files that are"
     return (
-        f"the {split} list of {root} names {len(absent)} files that are not there "
-        f"({'first three: ' if len(absent) > 3 else ''}{shown}): complete the data set or correct the list"
+        f"the {split} list of {root} names {files} not there "
+        f"({'the first three: ' if len(absent) > 3 else ''}{shown}): complete the data or correct the list"
     )

@@ -1,0 +1,119 @@
+"""Say what is wrong with a data set in the WCPA layout: what, where, and how many.
+
+    python -m proxy_tasks.check DATA [--json] [--limit N] [--overlay FILE.png]
+
+Reads every file once, in parallel, and writes nothing but the overlay: a picture of crops with the
+projected vertices drawn over them, mirrored ones too. Exit status: 0 nothing wrong, 1 problems found,
+2 not a data set. About 600 images a second a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    from proxy_tasks.jmlr.cache import cores
+    from proxy_tasks.jmlr.faults import find_faults
+    from proxy_tasks.jmlr.wcpa import SPLITS, DataError, WcpaDataset, list_file
+
+    try:
+        present = [split for split in SPLITS if list_file(args.data, split).is_file()]
+        dataset = WcpaDataset.open(args.data, present or SPLITS, check_files=False)
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        faults = find_faults(
+            dataset, workers=args.workers or cores(), progress=sys.stderr.isatty(), limit_px=args.pixels
+        )
+        report = _report(dataset, faults, args.limit)
+        print(json.dumps(report, indent=1) if args.json else _text(report))
+        if args.overlay:
+            _write_overlay(dataset, {fault.where for fault in faults}, args.overlay)
+    except KeyboardInterrupt:
+        return 130
+    return 1 if faults else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m proxy_tasks.check",
+        description="Say what is wrong with a data set in the WCPA layout.",
+    )
+    parser.add_argument("data", type=Path, metavar="DATA", help="the data set's folder")
+    parser.add_argument("--json", action="store_true", help="a JSON object instead of text")
+    parser.add_argument(
+        "--limit", type=int, default=3, metavar="N", help="examples of each problem (default 3)"
+    )
+    parser.add_argument(
+        "--pixels",
+        type=float,
+        default=5.0,
+        metavar="PX",
+        help="farthest median landmark distance (default 5)",
+    )
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (default one a core)")
+    parser.add_argument("--overlay", type=Path, metavar="FILE.png", help="draw vertices over twelve crops")
+    return parser
+
+
+def _report(dataset: Any, faults: Sequence[Any], limit: int) -> dict[str, Any]:
+    problems: dict[str, dict[str, Any]] = {}
+    for kind, where, detail in faults:
+        problem = problems.setdefault(kind, {"count": 0, "examples": []})
+        problem["count"] += 1
+        if len(problem["examples"]) < limit:
+            problem["examples"].append({"where": where, "detail": detail})
+    return {
+        "path": str(dataset.path),
+        "id": dataset.id,
+        "vertices": dataset.topology.vertex_count,
+        "triangles": len(dataset.topology.triangles),
+        "splits": {
+            split: {"images": len(rows), "subjects": len(dataset.subjects(split))}
+            for split, rows in dataset.rows.items()
+        },
+        "clean": not faults,
+        "problems": problems,
+    }
+
+
+def _text(report: dict[str, Any]) -> str:
+    splits = ", ".join(
+        f"{split} {counts['images']} images of {counts['subjects']} subjects"
+        for split, counts in report["splits"].items()
+    )
+    lines = [f"{report['path']}: {splits}; {report['vertices']} vertices, {report['triangles']} triangles"]
+    for kind, problem in sorted(report["problems"].items(), key=lambda item: -item[1]["count"]):
+        lines.append(f"{problem['count']:8d}  {kind}")
+        lines += [f"          {example['where']}: {example['detail']}" for example in problem["examples"]]
+        hidden = problem["count"] - len(problem["examples"])
+        if hidden:
+            lines.append(f"          and {hidden} more")
+    return "\n".join([*lines, "no problems found"] if report["clean"] else lines)
+
+
+def _write_overlay(dataset: Any, faulty: set[str], path: Path) -> None:
+    import cv2
+
+    from proxy_tasks.jmlr.overlay import sheet, spread_rows
+
+    whole = [row for row in dataset.rows.get("train", ()) if str(row) not in faulty]
+    if not whole:
+        print("no training image is whole, so there is nothing to draw", file=sys.stderr)
+        return
+    picture = sheet(dataset, spread_rows(whole, 12))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    print(f"drew {path}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
