@@ -1,0 +1,109 @@
+"""The report of a search, from its run directory alone.
+
+    python -m reports.build runs/NAME
+
+Writes runs/NAME/report/: index.html (self-contained, opens from disk), figures/ as PNG and SVG, tables/ as
+CSV. Works while the search runs. Usual cost: under a minute for 1,000 trials, of which up to 12 s measure
+latencies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.cli import guarded
+
+if TYPE_CHECKING:
+    from reports.run import Run
+    from reports.tables import Section, Table
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m reports.build",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("run", type=Path, metavar="RUN", help="folder of a search, finished or running")
+    p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default RUN/report)")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    return guarded(
+        lambda: _run(args), after_interrupt="the report that stood there may be incomplete, build it again"
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    from reports.run import Run
+
+    print(build(Run.open(args.run), args.out))
+    return 0
+
+
+def build(run: Run, folder: Path | None = None) -> Path:
+    """Write the report of `run` into `folder` (default: its own report/); returns the page."""
+    from reports.page import write_page
+
+    folder = folder or run.path / "report"
+    return write_page(folder, f"Search report: {run.name}", gather(run, folder), "report.html.j2")
+
+
+def gather(run: Run, folder: Path) -> list[Section]:
+    """Every section of the report, in its order; `folder` keeps what was measured for it."""
+    from nas.select import select
+    from reports.sections import (
+        answer,
+        happened,
+        learning,
+        matters,
+        population,
+        redistribution,
+        tradeoffs,
+        where,
+    )
+
+    selection = select(run.records)
+    first = answer.section(run, selection)
+    return [
+        replace(first, tables=(*first.tables, trials(run))),
+        population.section(run, selection),
+        where.section(run, selection),
+        redistribution.section(run, selection),
+        tradeoffs.section(run, selection, folder),
+        learning.section(run, selection),
+        matters.section(run, selection),
+        happened.section(run, selection),
+    ]
+
+
+def trials(run: Run) -> Table:
+    """Every run with every property: what the figures are drawn from."""
+    from reports.axes import AXES
+    from reports.tables import Column, Table
+
+    words = ("study", "role", "state", "fidelity", "name", "reason", "started", "finished", "hardware")
+    numbers = ("number", "round", "seed")
+    columns = [Column("architecture", "architecture"), *(Column(k, k) for k in words)]
+    columns += [Column(k, k, "d") for k in numbers]
+    columns += [Column.of(key) for key in AXES if key != "latency_ms"]
+    columns += [Column("last_epoch", "epochs", ".3g"), Column("last_mm", "last L_error (mm)", ".2f")]
+    rows = []
+    for record in run.records:
+        row = {"architecture": record.arch.id, **{key: getattr(record, key) for key in (*words, *numbers)}}
+        row |= {key: axis.get(record) for key, axis in AXES.items() if key != "latency_ms"}
+        if record.curve:
+            row |= {"last_epoch": record.curve[-1][0], "last_mm": record.curve[-1][1]}
+        rows.append(row)
+    return Table.make("trials", columns, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

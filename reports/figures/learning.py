@@ -1,0 +1,101 @@
+"""Learning curves of every run, and the best so far against trials and hours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from reports.figures.style import ALL, BEST, CONTROL, PRUNED, RASTER, axis_labels, few_ticks, panels, styled
+from reports.tables import Table
+from space import ArchSpec
+
+if TYPE_CHECKING:
+    from nas.store import TrialRecord
+
+
+def draw(
+    records: Sequence[TrialRecord],
+    best: ArchSpec | None,
+    progress: Table,
+    control_mm: float | None,
+    columns: int,
+) -> Figure:
+    """Three panels: the curves of `records`; the best so far by trials and by hours, rows of `progress`."""
+    with styled():
+        figure, (curves, by_trials, by_hours) = panels(
+            3, columns, width=2.75 if columns > 1 else 3.9, height=2.5
+        )
+        _curves(curves, records, best)
+        rows = [row for row in progress.rows if row["best_mm"] is not None]
+        _best_so_far(by_trials, rows, "trials", "trials ended", control_mm)
+        _best_so_far(by_hours, rows, "hours", "time in trials (h)", control_mm)
+        named = [axes.get_legend_handles_labels() for axes in (curves, by_trials)]
+        handles, labels = ([*first, *second] for first, second in zip(*named, strict=True))
+        figure.legend(handles, labels, loc="outside upper left", ncols=5 if columns > 1 else 2)
+        return figure
+
+
+def _curves(axes: Axes, records: Sequence[TrialRecord], best: ArchSpec | None) -> None:
+    groups = {
+        "complete": (ALL, 0.5, [r for r in records if r.state == "complete" and r.role == "proposal"]),
+        "stopped at a rung": (PRUNED, 0.7, [r for r in records if r.state == "pruned"]),
+        "failed or running": ("#CC79A7", 0.9, [r for r in records if r.state in ("failed", "running")]),
+        "control": (CONTROL, 0.9, [r for r in records if r.role == "control" and r.state == "complete"]),
+        "best": (BEST, 1.0, [r for r in records if r.arch == best and r.state == "complete"]),
+    }
+    for order, (label, (colour, alpha, group)) in enumerate(groups.items()):
+        if not group:
+            continue
+        thin = order < 3
+        alpha = alpha * (0.3 if len(group) > 200 else 0.6 if len(group) > 40 else 1.0) if thin else alpha
+        lines = LineCollection(
+            [r.curve for r in group],
+            colors=colour,
+            alpha=alpha,
+            lw=0.6 if thin else 1.3,
+            zorder=2 + order,
+            rasterized=len(group) > RASTER,
+        )
+        axes.add_collection(lines)
+        axes.plot([], [], color=colour, label=label)
+        if order in (1, 2):
+            ends = np.array([r.curve[-1] for r in group])
+            axes.scatter(*ends.T, s=5, c=colour, lw=0, zorder=3 + order, rasterized=len(group) > RASTER)
+    for epochs in sorted({r.curve[-1][0] for r in records if r.state == "pruned"}):
+        axes.axvline(epochs, color=PRUNED, lw=0.8, ls=(0, (1, 2)), zorder=1)
+    _curve_limits(axes, records)
+    axis_labels(axes, "epochs", "l_error_mm")
+    few_ticks(axes, 6, 6)
+
+
+def _curve_limits(axes: Axes, records: Sequence[TrialRecord]) -> None:
+    """From the best to what most runs had after their first tenth: the steep start would flatten the rest."""
+    last = max(r.curve[-1][0] for r in records)
+    points = np.array([point for r in records for point in r.curve])
+    early = points[points[:, 0] <= max(0.1 * last, points[:, 0].min()), 1]
+    low, high = points[:, 1].min(), np.quantile(early, 0.75)
+    room = 0.05 * (high - low) or 0.5
+    axes.set_ylim(low - room, max(high, low) + room)
+    axes.set_xlim(0, 1.03 * last)
+
+
+def _best_so_far(axes: Axes, rows: Sequence, key: str, label: str, control_mm: float | None) -> None:
+    x, y = [row[key] for row in rows], [row["best_mm"] for row in rows]
+    alone = "o" if len(rows) == 1 else None
+    axes.plot(
+        x, [row["chance_mm"] for row in rows], color=PRUNED, lw=1, ls=":", label="random order, expected"
+    )
+    axes.step(x, y, where="post", color=ALL, label="best so far", marker=alone, ms=4)
+    if control_mm is not None:
+        axes.axhline(control_mm, color=CONTROL, ls="--", lw=1, label="control, mean")
+    low, high = min([*y, control_mm or y[0]]), max([*y, control_mm or y[0]])
+    room = 0.08 * (high - low) or 0.5
+    axes.set_ylim(low - room, high + room)
+    axes.set_xlim(0, 1.04 * max(x))
+    axis_labels(axes, label, "best L_error so far (mm)")
+    few_ticks(axes, 5, 5, whole_x=key == "trials")

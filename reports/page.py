@@ -1,0 +1,137 @@
+"""From sections to a folder: figures as PNG and SVG, tables as CSV, and one self-contained page.
+
+The page opens from disk without a network: style and pictures are inside it. Every number and name that the
+templates print goes through `cell`, which marks it with the table, row and column that it came from.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from reports.figures.style import write
+from reports.tables import Column, Drawing, Section, Table, facts_table, show
+
+
+def write_page(
+    folder: Path,
+    title: str,
+    sections: Sequence[Section],
+    template: str,
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write tables/, figures/ and index.html into `folder`, replacing what stood there; returns the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = {name: _emptied(folder / name) for name in ("tables", "figures")}
+    for section in sections:
+        for table in section.tables:
+            table.write(fresh["tables"])
+        for drawing in section.drawings:
+            _write_drawing(drawing, fresh["figures"])
+    facts_table(sections).write(fresh["tables"])
+    html = render(title, sections, template, fresh["figures"], extra or {})
+    page = folder / "index.html"
+    unfinished = folder / ".index.html"
+    unfinished.write_text(html, encoding="utf-8")
+    unfinished.replace(page)
+    return page
+
+
+def _emptied(folder: Path) -> Path:
+    """A figure of an earlier build must not pass for one of this."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _write_drawing(drawing: Drawing, folder: Path) -> None:
+    write(drawing.wide, folder, drawing.name)
+    if drawing.narrow is not None:
+        write(drawing.narrow, folder, f"{drawing.name}_narrow", kinds=("png",))
+
+
+def render(
+    title: str, sections: Sequence[Section], template: str, figures: Path, extra: Mapping[str, Any]
+) -> str:
+    """The page as text; `figures` holds the PNG files of the drawings."""
+    environment = Environment(
+        loader=PackageLoader("reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(_helpers(figures))
+    return environment.get_template(template).render(title=title, sections=sections, **extra)
+
+
+def _helpers(figures: Path) -> dict[str, Any]:
+    """What the templates call: fact, has, table, figure."""
+
+    def fact(section: Section, key: str) -> Markup:
+        found = section.facts[key]
+        return cell("facts", f"{section.key}.{key}", "value", found.value, found.digits, found.unit)
+
+    def table(section: Section, name: str, most: int | None = None) -> Markup:
+        return html_table(section.table(name), most)
+
+    def figure(section: Section, name: str) -> Markup:
+        return html_figure(section.drawing(name), figures)
+
+    return {"fact": fact, "table": table, "figure": figure}
+
+
+def cell(
+    table: str, row: str | int, column: str, value: Any, digits: str = "", unit: str = "", tag: str = "span"
+) -> Markup:
+    """A printed value that says where it stands: data-cell is "table/row/column", data-digits its format."""
+    text = show(value, digits) + (f"\u202f{unit}" if unit else "")  # narrow space, never broken
+    number = ' class="number"' if digits else ""
+    where = f"{table}/{row}/{column}"
+    return Markup('<{0}{1} data-cell="{2}" data-digits="{3}">{4}</{0}>').format(
+        Markup(tag), Markup(number), where, digits, text
+    )
+
+
+def html_table(table: Table, most: int | None = None) -> Markup:
+    """Rows with numbers flush right; the first `most` where there are more."""
+    columns = [column for column in table.columns if not column.hidden]
+    head = Markup("").join(
+        Markup("<th{}>{}</th>").format(Markup(' class="number"') if c.digits else "", _heading(c))
+        for c in columns
+    )
+    body = Markup("\n").join(
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(cell(table.name, i, c.key, row.get(c.key), c.digits, tag="td") for c in columns)
+        )
+        for i, row in enumerate(table.rows[:most])
+    )
+    return Markup(
+        '<div class="scroll"><table>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody></table></div>'
+    ).format(head, body)
+
+
+def _heading(column: Column) -> str:
+    return str(escape(column.heading))
+
+
+def html_figure(drawing: Drawing, figures: Path) -> Markup:
+    """The picture inside the page, in the arrangement that fits the screen."""
+    width = round(drawing.wide.get_figwidth() * 96 * 1.12)
+    wide = Markup('<img src="{}" alt="{}" style="width:{}px">').format(
+        _data(figures / f"{drawing.name}.png"), drawing.alt, width
+    )
+    if drawing.narrow is None:
+        return wide
+    narrow = _data(figures / f"{drawing.name}_narrow.png")
+    return Markup('<picture><source media="(max-width: 720px)" srcset="{}">{}</picture>').format(narrow, wide)
+
+
+def _data(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,1 @@
+"""The parts of a report: each reads a run and gives its facts, tables and drawings, beside its template."""

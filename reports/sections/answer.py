@@ -1,0 +1,163 @@
+"""The answer first: the best against the control, how sure that is, what it cost, and what to run next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from nas.select import Estimate, Selection
+from reports.figures import architecture
+from reports.figures.style import both
+from reports.run import Run
+from reports.tables import Column, Drawing, Fact, Section, Table
+from space import REFERENCES, ArchSpec
+
+_SHOWN = 8  # rows of the ranking on the page; trials.csv has every trial
+_COLUMNS = (
+    Column("rank", "Rank", "d"),
+    Column("architecture", "Architecture"),
+    Column("role", "Role"),
+    Column("l_error_mm", "L_error (mm)", ".2f"),
+    Column("spread_mm", "SD (mm)", ".2f"),
+    Column("runs", "Runs", "d"),
+    Column("gmacs", "FLOPs (G)", ".3f"),
+    Column("mparams", "Params (M)", ".1f"),
+    Column("mactivations", "Activations (M)", ".1f"),
+    Column("tied", "Tied with the best"),
+)
+
+
+def section(run: Run, selection: Selection) -> Section:
+    return Section(
+        key="answer",
+        title="The answer",
+        facts=_facts(run, selection),
+        tables=(ranking(selection), cost(run)),
+        drawings=(_picture(selection),),
+    )
+
+
+def title_of(arch: ArchSpec, name: str = "") -> str:
+    """A reference by its usual name, anything else by its id."""
+    known = {"resnet18": "ResNet-18", "resnet34": "ResNet-34", "resnet50": "ResNet-50"}
+    found = name or next((key for key, spec in REFERENCES.items() if spec == arch), "")
+    return known.get(found, found) or arch.id
+
+
+def ranking(selection: Selection) -> Table:
+    """The best architectures, and the control wherever it stands."""
+    tied = {arch.id for arch in selection.tied}
+    rows = [_row(rank, row, row.arch.id in tied) for rank, row in enumerate(selection.rows, 1)]
+    return Table.make("ranking", _COLUMNS, [r for r in rows if r["rank"] <= _SHOWN or r["role"] == "control"])
+
+
+def _row(rank: int, row: Estimate, tied: bool) -> dict[str, float | int | str | None]:
+    return {
+        "rank": rank,
+        "architecture": title_of(row.arch, row.name),
+        "role": "control" if row.role == "control" else "re-run" if row.rerun else "one run",
+        "l_error_mm": row.mean,
+        "spread_mm": row.spread,
+        "runs": len(row.values),
+        "gmacs": row.macs / 1e9,
+        "mparams": row.arch.params() / 1e6,
+        "mactivations": row.arch.activations() / 1e6,
+        "tied": "yes" if tied else "no",
+    }
+
+
+def cost(run: Run) -> Table:
+    """Runs and hours by what they were for."""
+    columns = (
+        Column("purpose", "Runs"),
+        Column("runs", "Number", "d"),
+        Column("hours", "Time in trials (h)", ".2f"),
+        Column("share", "Share (%)", ".0f"),
+    )
+    purposes = {"proposal": "proposals", "control": "control", "repeat": "re-runs of the best"}
+    hours = {role: sum(r.seconds for r in run.records if r.role == role) / 3600 for role in purposes}
+    total = sum(hours.values()) or 1.0
+    rows = [
+        {
+            "purpose": words,
+            "runs": sum(r.role == role for r in run.records),
+            "hours": hours[role],
+            "share": 100 * hours[role] / total,
+        }
+        for role, words in purposes.items()
+    ]
+    everything = {"purpose": "all", "runs": len(run.records), "hours": sum(hours.values()), "share": 100.0}
+    return Table.make("cost", columns, [*rows, everything])
+
+
+def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
+    best, control = selection.best, selection.control
+    assert best is not None  # Run.open refuses a run without a finished proposal
+    facts = {
+        "verdict": Fact(selection.verdict),
+        "best": Fact(best.arch.id),
+        "best_mm": Fact(best.mean, ".2f", "mm"),
+        "best_runs": Fact(len(best.values), "d"),
+        "best_gflops": Fact(best.macs / 1e9, ".3f", "GFLOPs"),
+        "depths": Fact(str(best.arch.depths)),
+        "widths": Fact(str(best.arch.widths)),
+        "block": Fact(best.arch.block),
+        "tied": Fact(len(selection.tied), "d"),
+        "level": Fact(95, "d", "%"),
+        "name": Fact(run.name),
+        "active": Fact("yes" if run.active else "no"),
+        "runs": Fact(len(run.records), "d"),
+        "hours": Fact(sum(r.seconds for r in run.records) / 3600, ".2f", "h"),
+        "wall_hours": Fact(wall_hours(run), ".2f", "h"),
+    }
+    if control:
+        facts |= {
+            "control": Fact(title_of(control.arch, control.name)),
+            "control_mm": Fact(control.mean, ".2f", "mm"),
+        }
+        facts |= {"control_runs": Fact(len(control.values), "d")}
+    if selection.interval:
+        low, high = selection.interval
+        facts |= {"best_low_mm": Fact(low, ".2f", "mm"), "best_high_mm": Fact(high, ".2f", "mm")}
+    if selection.gain:
+        names = ("gain_mm", "gain_low_mm", "gain_high_mm")
+        facts |= {name: Fact(v, "+.2f", "mm") for name, v in zip(names, selection.gain, strict=True)}
+    if selection.noise_sd_mm is not None:
+        facts["noise_mm"] = Fact(selection.noise_sd_mm, ".2f", "mm")
+    if run.baseline_mm is not None:
+        facts["baseline_mm"] = Fact(run.baseline_mm, ".2f", "mm")
+    return facts | {f"next_{i}": Fact(step) for i, step in enumerate(next_steps(run, selection), 1)}
+
+
+def wall_hours(run: Run) -> float:
+    """From the first start to the last finish."""
+    starts = [datetime.fromisoformat(r.started) for r in run.records if r.started]
+    ends = [datetime.fromisoformat(r.finished) for r in run.records if r.finished]
+    return (max(ends) - min(starts)).total_seconds() / 3600 if starts and ends else 0.0
+
+
+def next_steps(run: Run, selection: Selection) -> list[str]:
+    """The commands that follow from where the run stands."""
+    where = run.path
+    if run.active:
+        return [f"python -m nas.status {where}", f"python -m reports.build {where}"]
+    if any((where / "ensemble").glob("*.json")):
+        return [f"python -m nas.predict {where} --split test --out predictions.npz"]
+    if any((where / "retrain").glob("*/metrics.json")):
+        return [f"python -m nas.ensemble {where}"]
+    keep = max(1, min(4, len([arch for arch in selection.tied if _is_proposal(arch, selection)])))
+    return [f"python -m nas.retrain {where} --top {keep}"]
+
+
+def _is_proposal(arch: ArchSpec, selection: Selection) -> bool:
+    return selection.control is None or arch != selection.control.arch
+
+
+def _picture(selection: Selection) -> Drawing:
+    """The best beside ResNet-34, and beside the control where that is another network."""
+    assert selection.best is not None
+    networks = [(f"Best: {selection.best.arch.id}", selection.best.arch)]
+    if selection.control and selection.control.arch != REFERENCES["resnet34"]:
+        networks.append((f"Control: {title_of(selection.control.arch)}", selection.control.arch))
+    networks.append(("ResNet-34", REFERENCES["resnet34"]))
+    wide, narrow = both(lambda columns: architecture.draw(networks, columns), 2, 1)
+    return Drawing("architecture", "Blocks, widths and FLOPs by stage of " + networks[0][1].id, wide, narrow)

@@ -1,0 +1,136 @@
+"""What a report is made of: tables, facts and figures, the numbers apart from their printing.
+
+A number reaches a page only through a `Table` or a `Fact`, and both are written as CSV beside the page with
+their full precision, so that whatever is read there can be checked, plotted or quoted from the tables. The
+page marks each printed number with the cell that it came from; tests/test_reports_page.py follows every
+mark back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.axes import AXES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Value = float | int | str | None
+MISSING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: key in the CSV, heading and format ("" for text) on the page; hidden ones are not shown."""
+
+    key: str
+    heading: str
+    digits: str = ""
+    hidden: bool = False
+
+    @classmethod
+    def of(cls, axis: str, heading: str | None = None) -> Column:
+        """The column of a trial's property, with the axis's own label and digits."""
+        return cls(axis, heading or AXES[axis].label, AXES[axis].digits)
+
+
+def show(value: Any, digits: str = "") -> str:
+    """A value as it is printed; a dash where there is none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
+    if isinstance(value, str) or not digits:
+        return str(value)
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return format(int(value) if digits.endswith("d") else value, digits).replace("-", "−")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under columns. `name` is the stem of its CSV file."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Value], ...]
+
+    @classmethod
+    def make(cls, name: str, columns: Iterable[Column], rows: Iterable[Mapping[str, Value]]) -> Table:
+        columns, rows = tuple(columns), tuple(rows)
+        known = {column.key for column in columns}
+        assert all(set(row) <= known for row in rows), f"table {name} has a row with a key that no column has"
+        return cls(name, columns, rows)
+
+    def frame(self) -> pd.DataFrame:
+        """As a data frame, every column included."""
+        import pandas as pd
+
+        keys = [column.key for column in self.columns]
+        return pd.DataFrame([[row.get(key) for key in keys] for row in self.rows], columns=keys)
+
+    def write(self, folder: Path) -> Path:
+        path = folder / f"{self.name}.csv"
+        self.frame().to_csv(path, index=False, lineterminator="\n")
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One number or text that prose quotes."""
+
+    value: Value
+    digits: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A figure: `wide` for a page, `narrow` for a phone where the panels must be stacked otherwise."""
+
+    name: str
+    alt: str
+    wide: Figure
+    narrow: Figure | None = None
+
+    def _repr_png_(self) -> bytes:
+        """So that a notebook shows it."""
+        from reports.figures.style import png
+
+        return png(self.wide)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of a report: `key` names its template, which places the facts, tables and drawings."""
+
+    key: str
+    title: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    drawings: Sequence[Drawing] = ()
+
+    def table(self, name: str) -> Table:
+        return next(table for table in self.tables if table.name == name)
+
+    def drawing(self, name: str) -> Drawing:
+        return next(drawing for drawing in self.drawings if drawing.name == name)
+
+
+def facts_table(sections: Iterable[Section]) -> Table:
+    """Every fact of every section as one table, keyed "section.fact"."""
+    columns = (
+        Column("key", "fact"),
+        Column("value", "value"),
+        Column("unit", "unit"),
+        Column("digits", "as"),
+    )
+    rows = [
+        {"key": f"{section.key}.{key}", "value": fact.value, "unit": fact.unit, "digits": fact.digits}
+        for section in sections
+        for key, fact in section.facts.items()
+    ]
+    return Table.make("facts", columns, rows)
