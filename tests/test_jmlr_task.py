@@ -1,0 +1,105 @@
+"""JMLR through the engine, on a tiny data set in the WCPA layout."""
+
+import numpy as np
+import pytest
+import torch
+
+from proxy_tasks.backbone import build_model
+from proxy_tasks.engine import fit, predictor
+from proxy_tasks.jmlr import heads
+from proxy_tasks.jmlr.task import JmlrTask
+from proxy_tasks.task import Proxy, Step, World
+from space import ArchSpec
+
+PROXY = Proxy("tiny", resolution=32, epochs=2, batch=8, lr=2.0, jitter=0.0, flip=False)
+SPEC = ArchSpec((1, 1, 1, 1), (8, 8, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def task(tiny_wcpa):
+    return JmlrTask.open(tiny_wcpa, PROXY, "cpu")
+
+
+def perfect(task):
+    """Outputs that carry the validation images' own labels, in order."""
+    feed = task.validation
+    batch = next(feed.in_order(len(feed)))
+    return heads.encode(batch.verts, batch.crop_points, PROXY.resolution)
+
+
+def test_training_and_validation_share_no_subject(task):
+    people = task.cache.subjects
+    train, validation = set(people[task.train.rows]), set(people[task.validation.rows])
+    assert len(train) == 4 and len(validation) == 1 and not train & validation
+
+
+def test_the_true_labels_score_zero(task):
+    truth = perfect(task)
+    metrics = task.evaluate(lambda images: truth[: len(images)])
+    assert metrics["l_error_mm"] < 0.05 and metrics["failed_share"] == 0
+
+
+def test_an_untrained_network_scores_as_the_baseline(task):
+    model = build_model(SPEC, task.outputs)
+    task.prepare(model)
+    metrics = task.evaluate(predictor(model, torch.device("cpu")))
+    assert metrics == pytest.approx(task.baseline())
+    assert metrics["l_error_mm"] > 10
+
+
+def test_flip_averaging_of_mirrored_truths_is_the_truth(task):
+    truth, seen = perfect(task), []
+
+    def predict(images):
+        seen.append(images)
+        if len(seen) == 1:
+            return truth
+        verts, points = heads.decode(truth, PROXY.resolution)
+        flipped = heads.unflip(verts, points, task.augment.flip_index, PROXY.resolution)
+        return heads.encode(*flipped, PROXY.resolution)
+
+    assert task.evaluate(predict, flip=True)["l_error_mm"] < 0.05
+    assert torch.equal(seen[1], seen[0].flip(3))
+
+
+def test_a_batch_holds_the_asked_images_and_their_normalised_labels(task):
+    step = Step(torch.tensor([3, 0]), seed=5)
+    ((images, (verts, points)),) = task.batches([step], World())
+    rows = task.train.rows[[3, 0]]
+    expected = torch.from_numpy(np.array(task.cache.images[rows])).permute(0, 3, 1, 2) / 127.5 - 1
+    torch.testing.assert_close(images, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(verts, torch.from_numpy(task.cache.verts[rows]) * 10)
+    assert points.abs().mean() < 1.5
+
+
+def test_ranks_see_the_slices_of_the_batch_that_one_process_sees(tiny_wcpa):
+    task = JmlrTask.open(tiny_wcpa, PROXY.replace(jitter=0.2, flip=True), "cpu")
+    step = Step(torch.arange(8), seed=1)
+    ((whole, targets),) = task.batches([step], World())
+    parts = [next(iter(task.batches([step], World(rank, 2)))) for rank in range(2)]
+    torch.testing.assert_close(torch.cat([p[0] for p in parts]), whole)
+    torch.testing.assert_close(torch.cat([p[1][1] for p in parts]), targets[1])
+
+
+def test_a_proxy_bounds_subjects_and_frames(tiny_wcpa):
+    task = JmlrTask.open(tiny_wcpa, PROXY.replace(subjects=2, frames=3, validation_frames=1), "cpu")
+    assert task.train_size == 6 and len(task.validation) == 1
+
+
+def test_training_learns_and_repeats_to_the_bit(task):
+    outcomes = [fit(build_model(SPEC, task.outputs), task, PROXY, seed=1, device="cpu") for _ in range(2)]
+    first, second = ([e.metrics for e in o.epochs] for o in outcomes)
+    assert first == second
+    assert first[-1]["train_loss"] < first[0]["train_loss"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_streamed_and_resident_batches_are_the_same(tiny_wcpa, monkeypatch):
+    steps = [Step(torch.tensor([1, 4, 2]), seed=s) for s in range(4)]
+    resident = JmlrTask.open(tiny_wcpa, PROXY, "cuda")
+    monkeypatch.setattr("proxy_tasks.jmlr.feed.RESIDENT_SHARE", 0.0)
+    streamed = JmlrTask.open(tiny_wcpa, PROXY, "cuda")
+    assert resident.train.resident is not None and streamed.train.resident is None
+    for a, b in zip(resident.batches(steps, World()), streamed.batches(steps, World()), strict=True):
+        torch.testing.assert_close(a, b)
