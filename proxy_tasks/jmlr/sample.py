@@ -64,8 +64,8 @@ def _array(npy: bytes) -> NDArray:
     wide = npy[6:7] != b"\x01"
     start = (12 if wide else 10) + int.from_bytes(npy[8 : 12 if wide else 10], "little")
     shape, fortran, dtype = _header(npy[:start])
-    if dtype.hasobject:
-        raise ValueError("object arrays are not read")
+    if dtype.kind not in "fiu":
+        raise ValueError(f"{dtype} is not a number")
     values = np.frombuffer(npy, dtype, offset=start, count=int(np.prod(shape)))
     return values.reshape(shape, order="F" if fortran else "C")
 
@@ -94,7 +94,8 @@ def decode(data: bytes, reduction: int = 1) -> NDArray[np.uint8]:
         4: cv2.IMREAD_REDUCED_COLOR_4,
         8: cv2.IMREAD_REDUCED_COLOR_8,
     }
-    if data.rfind(b"\xff\xd9", -1024) < 0:  # libjpeg would fill a cut image with grey and say nothing
+    # libjpeg may fill a cut image with grey and say nothing: ask for an end marker after the last scan.
+    if data.find(b"\xff\xd9", data.rfind(b"\xff\xda") + 2) < 0:
         raise DamagedSample("the image is cut short")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), sizes[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
