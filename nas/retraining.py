@@ -160,14 +160,17 @@ def run_jobs(
 
 
 def _prepare(jobs: Sequence[RetrainJob], run: Path, quiet: bool) -> None:
-    """Build the crops, and read the checkpoints, where a person sees what is said of them."""
+    """Find out here, where a person sees it, what would stop every job: damaged files, too few images."""
     from proxy_tasks import checkpoint as checkpoints
-    from proxy_tasks.jmlr.cache import open_cache
+    from proxy_tasks.engine import Length
+    from proxy_tasks.jmlr.task import JmlrTask
 
     for job in jobs:
         checkpoints.load(RetrainFolder(job.folder(run)).checkpoint)
     if jobs:
-        open_cache(WcpaDataset.open(jobs[0].data), jobs[0].proxy.resolution, "train", progress=not quiet)
+        job = jobs[0]  # all share data and schedule
+        task = JmlrTask.open(job.data, job.proxy, "cpu", progress=not quiet, trainval=job.trainval)
+        Length.of(job.proxy, task.train_size)
 
 
 def _train_one(job: RetrainJob, run: Path, launch: Launch, stream: TextIO | None) -> list[str]:

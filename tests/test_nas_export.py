@@ -6,10 +6,10 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import finished_search
 import pytest
 import torch
 
-import finished_search
 from nas.export import FORMATS, main, write
 from nas.exports import document, jmlr, scrfd, timm_resnet
 from nas.exports.source import Source
