@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from proxy_tasks.jmlr.pnp import solve_pnp, solve_pnp_checked
-from proxy_tasks.jmlr.pnp_refine import expand
+from proxy_tasks.jmlr.pnp_error import Views, expand
 from proxy_tasks.jmlr.rotations import rotate
 
 K = torch.tensor([[630.0, 0.0, 400.0], [0.0, 630.0, 400.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
@@ -68,7 +68,7 @@ def test_derivatives_of_the_error_equal_automatic_differentiation():
         d = camera[:2] / camera[2] - rays[0]
         return 0.5 * torch.einsum("iv,ij,jv->", d, weight[0], d)
 
-    model = expand(shape, rays, weight, rotation, shift)
+    model = expand(Views(shape, rays, weight), rotation, shift)
     zero = torch.zeros(6, dtype=torch.float64)
     torch.testing.assert_close(model.value[0], 2 * half_error(zero))
     torch.testing.assert_close(model.gradient[0], torch.autograd.functional.jacobian(half_error, zero))

@@ -18,11 +18,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.pnp_init import starting_pose
-from proxy_tasks.jmlr.pnp_refine import refine
+from proxy_tasks.jmlr.pnp_error import Views
+from proxy_tasks.jmlr.pnp_init import Start, best_start, in_front, many_starts
+from proxy_tasks.jmlr.pnp_refine import Descent, refine
 
 FAILED_TRANSLATION = (0.0, 0.0, -1.0)
-CHUNK = 64
+CHUNK = 128
+THIN, THIN_FROM = 4, 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def solve_pnp_checked(verts: Tensor, points: Tensor, K: Tensor) -> Pose:
     """`solve_pnp` that also says which poses failed and how well the others fit."""
     _check_shapes(verts, points, K)
     K = K.to(verts.device).expand(len(verts), 3, 3)
-    chunk = CHUNK if verts.device.type == "cpu" else 4096
+    chunk = CHUNK if verts.device.type == "cpu" else 2048
     parts = [
         _solve(*rows) for rows in zip(verts.split(chunk), points.split(chunk), K.split(chunk), strict=True)
     ]
@@ -71,26 +73,80 @@ def _check_shapes(verts: Tensor, points: Tensor, K: Tensor) -> None:
 
 
 def _solve(verts: Tensor, points: Tensor, K: Tensor) -> Pose:
-    verts, points, K = verts.double(), points.double(), K.double()
+    problem = _normalise(verts, points, K.double())
+    views = problem.views
+    thin = verts.device.type == "cpu" and verts.shape[1] >= THIN_FROM
+    coarse = views.thinned(THIN) if thin else views
+    start = best_start(coarse)
+    if thin:
+        near = refine(coarse, start.rotation, start.shift, iterations=2)
+        start = Start(near.rotation, in_front(views, near.rotation, near.shift), start.clear)
+    best = refine(views, start.rotation, start.shift)
+    hard = (~(start.clear & best.converged) & problem.usable).nonzero().squeeze(1)
+    if len(hard) > 0:
+        best = _try_again(views, best, hard)
+    shift = best.shift * problem.radius[:, None] - (best.rotation @ problem.centre.unsqueeze(2)).squeeze(2)
+    ok = problem.usable & (best.error < (1 - 1e-6) * problem.far) & shift.isfinite().all(1)
+    rms = torch.where(ok, (best.error * problem.unit / verts.shape[1]).sqrt(), torch.inf)
+    return _to_opengl(best.rotation, shift, ok, rms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Faces in units of their own size: a vertex is centre + radius * shape, unit is px^2 of weight one.
+
+    far (B,): the error of the face seen from infinitely far away;  usable (B,): finite and of some extent
+    """
+
+    views: Views
+    centre: Tensor
+    radius: Tensor
+    unit: Tensor
+    far: Tensor
+    usable: Tensor
+
+
+def _normalise(verts: Tensor, points: Tensor, K: Tensor) -> _Problem:
+    count = verts.shape[1]
+    shape = verts.transpose(1, 2).to(torch.float64, memory_format=torch.contiguous_format, copy=True)
+    pixels = points.transpose(1, 2).to(torch.float64, memory_format=torch.contiguous_format, copy=True)
+    centre, middle = shape.mean(2), pixels.mean(2)
+    shape.sub_(centre.unsqueeze(2))
+    pixels.sub_(middle.unsqueeze(2))
+    radius = torch.linalg.vector_norm(shape, dim=(1, 2)) / count**0.5
     focal = K[:, :2, :2] / K[:, 2:, 2:]
     inverse = torch.linalg.inv_ex(focal).inverse
-    rays = inverse @ (points - (K[:, :2, 2] / K[:, 2:, 2]).unsqueeze(1)).transpose(1, 2)
-    centre = verts.mean(1)
-    shape = (verts - centre.unsqueeze(1)).transpose(1, 2)
-    radius = shape.square().sum(1).mean(1).sqrt()
-    usable = (shape.isfinite().flatten(1).all(1) & rays.isfinite().flatten(1).all(1) & (radius > 0)
-              & focal.isfinite().flatten(1).all(1))  # fmt: skip
-    shape = torch.where(usable[:, None, None], shape / radius[:, None, None], 0.0)
-    rays = torch.where(usable[:, None, None], rays, 0.0)
-    weight = torch.where(usable[:, None, None], focal.transpose(1, 2) @ focal, torch.eye(2).to(focal))
+    offset = inverse @ (middle - K[:, :2, 2] / K[:, 2:, 2]).unsqueeze(2)
+    rays = torch.baddbmm(offset, inverse, pixels)
+    weight = focal.transpose(1, 2) @ focal
     unit = weight.diagonal(dim1=1, dim2=2).mean(1)
+    far = torch.linalg.vector_norm(pixels, dim=(1, 2)).square() / unit
+    usable = (radius > 0) & (radius + far + offset.sum((1, 2))).isfinite()
+    shape.div_(radius[:, None, None])
     weight = weight / unit[:, None, None]
-    rotation, shift = starting_pose(shape, rays, weight)
-    best = refine(shape, rays, weight, rotation, shift)
-    shift = best.shift * radius[:, None] - (best.rotation @ centre.unsqueeze(2)).squeeze(2)
-    ok = usable & best.error.isfinite() & shift.isfinite().all(1)
-    rms = torch.where(ok, (best.error * unit / verts.shape[1]).sqrt(), torch.inf)
-    return _to_opengl(best.rotation, shift, ok, rms)
+    broken = (~usable).nonzero().squeeze(1)
+    shape[broken], rays[broken], weight[broken] = 0.0, 0.0, torch.eye(2).to(weight)
+    return _Problem(Views(shape, rays, weight), centre, radius, unit, far, usable)
+
+
+def _try_again(views: Views, best: Descent, hard: Tensor) -> Descent:
+    """Descend the hard faces from several distinct starts; keep what lowers the error."""
+    some = views[hard]
+    rotation, shift = many_starts(some)
+    count = rotation.shape[1]
+    repeated = some[torch.arange(len(hard), device=hard.device).repeat_interleave(count)]
+    end = refine(repeated, rotation.flatten(0, 1), shift.flatten(0, 1))
+    error, place = end.error.unflatten(0, (len(hard), count)).min(1)
+    place = place + count * torch.arange(len(hard), device=hard.device)
+    better = error < best.error[hard]
+    rows, place = hard[better], place[better]
+    best.rotation[rows], best.shift[rows], best.error[rows] = (
+        end.rotation[place],
+        end.shift[place],
+        end.error[place],
+    )
+    best.converged[rows] = end.converged[place]
+    return best
 
 
 def _to_opengl(rotation: Tensor, shift: Tensor, ok: Tensor, rms: Tensor) -> Pose:
