@@ -86,8 +86,7 @@ def build(
     rows = validation_rows(crops.any)
     first, second = halves(crops.any.subjects[rows].tolist(), settings.seed)
     folder = run / "ensemble"
-    folder.mkdir(exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".predictions-", dir=folder))
+    scratch = Path(tempfile.mkdtemp(prefix=".predictions-", dir=run))
     try:
         predictions = _predict(members, crops, rows, scratch, settings.flip, device, progress)
         result = _choose(members, predictions, first, second, settings, progress)
@@ -235,6 +234,7 @@ def _write(folder: Path, result: Result) -> None:
         "metrics.json": json.dumps(result.metrics, indent=2) + "\n",
         "members.json": json.dumps(document, indent=2) + "\n",
     }
+    folder.mkdir(exist_ok=True)
     for name, text in texts.items():
         (folder / f".{name}").write_text(text)
     for name in texts:
