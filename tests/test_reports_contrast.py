@@ -125,6 +125,11 @@ def test_shift_recovers_a_shift():
     assert shift(errors - 0.7, errors) == pytest.approx(-0.7)
 
 
+def test_shift_of_very_many_is_that_of_an_even_selection():
+    errors = np.random.default_rng(8).normal(60, 2, 5_000)
+    assert shift(errors + 0.3, errors) == pytest.approx(0.3, abs=0.01)
+
+
 def test_contrast_holds_all_of_it_and_is_antisymmetric():
     rng = np.random.default_rng(8)
     a, b = rng.normal(60, 2, 40), rng.normal(61, 2, 50)

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -62,6 +63,7 @@ class Page(HTMLParser):
             self.loose.append(data)
 
 
+@lru_cache(maxsize=64)
 def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
     with open(folder / "tables" / f"{name}.csv", newline="") as file:
         return list(csv.DictReader(file))

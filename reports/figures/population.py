@@ -40,17 +40,22 @@ def draw(bands: Mapping[str, Band], marks: Mapping[str, float | None] | None = N
     """One curve and band for each population; vertical lines at the control's and the winner's mean."""
     with styled():
         figure, (axes,) = panels(1, 1, width=4.6, height=3.1)
-        known = {kind: x for kind, x in (marks or {}).items() if x is not None}
-        low, high = limits([*np.concatenate([_repeated(band) for band in bands.values()]), *known.values()])
-        for colour, (name, band) in zip(RUNS, bands.items(), strict=False):
-            _curve(axes, band, f"{name} (n = {band.n})", colour, low, high)
-        _lines(axes, known)
-        axes.set_xlim(low, high)
-        axes.set_ylim(-0.02, 1.02)
-        axis_labels(axes, "l_error_mm", "share of architectures at or below")
-        few_ticks(axes, 7, 6)
+        curves(axes, bands, {kind: x for kind, x in (marks or {}).items() if x is not None})
         figure.legend(loc="outside upper left", ncols=3)
         return figure
+
+
+def curves(axes: Axes, bands: Mapping[str, Band], marks: Mapping[str, float] | None = None) -> None:
+    """The curves and bands of all populations on one pair of axes, and lines at the marks (mm)."""
+    known = marks or {}
+    low, high = limits([*np.concatenate([_repeated(band) for band in bands.values()]), *known.values()])
+    for colour, (name, band) in zip(RUNS, bands.items(), strict=False):
+        _curve(axes, band, f"{name} (n = {band.n})", colour, low, high)
+    _lines(axes, known)
+    axes.set_xlim(low, high)
+    axes.set_ylim(-0.02, 1.02)
+    axis_labels(axes, "l_error_mm", "share of architectures at or below")
+    few_ticks(axes, 7, 6)
 
 
 def _curve(axes: Axes, band: Band, label: str, colour: str, low: float, high: float) -> None:

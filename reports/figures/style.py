@@ -95,11 +95,10 @@ def axis_labels(axes: Axes, x: str | None = None, y: str | None = None) -> None:
         axes.set_ylabel(AXES[y].label if y in AXES else y)
 
 
-def few_ticks(axes: Axes, x: int = 5, y: int = 5, *, whole_x: bool = False) -> None:
-    """At most so many ticks, so that labels do not meet at half width."""
-    if axes.get_xscale() == "linear":
-        axes.xaxis.set_major_locator(MaxNLocator(x, integer=whole_x))
-    if axes.get_yscale() == "linear":
+def few_ticks(axes: Axes, x: int, y: int | None = None, *, whole_x: bool = False) -> None:
+    """At most so many ticks, so that labels do not meet at half width; an axis of names is left alone."""
+    axes.xaxis.set_major_locator(MaxNLocator(x, integer=whole_x))
+    if y:
         axes.yaxis.set_major_locator(MaxNLocator(y))
 
 

@@ -79,7 +79,9 @@ def table(populations: dict[str, Sequence[TrialRecord]], control: float | None, 
     return Table.make("population", COLUMNS, [row(n, p, control, ceiling_mm) for n, p in populations.items()])
 
 
-def row(name: str, population: Sequence[TrialRecord], control: float | None, ceiling_mm: float) -> dict:
+def row(
+    name: str, population: Sequence[TrialRecord], control: float | None, ceiling_mm: float
+) -> dict[str, float | int | str | None]:
     """One population's figures; `control` and `ceiling_mm` in mm."""
     x, beyond = errors(population), censored(population)
     low, middle, high = edf.quantile_interval(x, censored=beyond)

@@ -1,0 +1,80 @@
+"""Compare design spaces, or searches, by the distributions of their errors.
+
+    python -m reports.compare runs/A runs/B [runs/C ...] [--out DIR]
+
+Prints one sentence a pair: is the difference real at these sample sizes. Writes DIR (default
+runs/compare-A-B): index.html, figures/ and tables/. Usual cost: a few seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.cli import guarded
+
+if TYPE_CHECKING:
+    from reports.run import Run
+    from reports.tables import Section
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m reports.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of two or more searches")
+    p.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write (default compare-A-B beside the first)"
+    )
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    return guarded(lambda: _run(args), after_interrupt="compare again, what stands there may be incomplete")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from reports.run import Run
+
+    if len(args.runs) < 2:
+        raise ValueError(
+            f"a comparison needs at least two runs, but got {args.runs[0]} alone: name another one"
+        )
+    runs = [Run.open(path) for path in args.runs]
+    names = names_of(runs)
+    folder = args.out or runs[0].path.parent / ("compare-" + "-".join(names))
+    sections = gather(runs, names)
+    for key, fact in sections[0].facts.items():
+        print(("warning: " if key.startswith("warning") else "") + str(fact.value))
+    print(write(sections, names, folder))
+    return 0
+
+
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """Folder names, numbered where two runs share one."""
+    names = [run.name for run in runs]
+    return [f"{name}-{i}" if names.count(name) > 1 else name for i, name in enumerate(names, 1)]
+
+
+def gather(runs: Sequence[Run], names: Sequence[str] | None = None) -> list[Section]:
+    """The sections of a comparison: answer, distributions, pairs."""
+    from reports.sections import comparison
+
+    return comparison.sections(runs, names or names_of(runs))
+
+
+def write(sections: Sequence[Section], names: Sequence[str], folder: Path) -> Path:
+    """The page of a comparison in `folder`; returns its path."""
+    from reports.page import write_page
+
+    return write_page(folder, " against ".join(names), sections, "comparison.html.j2")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

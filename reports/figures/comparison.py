@@ -1,0 +1,33 @@
+"""Several populations in one figure: distributions with bands, and the best to expect of n draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
+
+from reports.edf import Band
+from reports.figures.population import curves as draw_curves
+from reports.figures.style import RUNS, axis_labels, few_ticks, panels, styled
+
+
+def draw(bands: Mapping[str, Band], best_of: Mapping[str, np.ndarray], columns: int) -> Figure:
+    """Left the EDFs; right the expected best of n (curve[n - 1], mm) as far as all of them reach."""
+    with styled():
+        figure, (left, right) = panels(2, columns, width=4.1, height=3.0)
+        draw_curves(left, bands)
+        equal = min(len(curve) for curve in best_of.values())
+        n = np.arange(1, equal + 1)
+        for colour, (name, curve) in zip(RUNS, best_of.items(), strict=False):
+            right.plot(n, curve[:equal], color=colour, label=name, marker="o" if equal == 1 else None, ms=4)
+        if equal > 20:
+            right.set_xscale("log")
+            right.xaxis.set_major_formatter(ScalarFormatter())
+        else:
+            few_ticks(right, 6, 6, whole_x=True)
+        axis_labels(right, "random draws n", "expected best L_error (mm)")
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=max(1, columns))
+        return figure
