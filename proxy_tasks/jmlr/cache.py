@@ -16,10 +16,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,7 @@ from proxy_tasks.jmlr.topology import Topology
 from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
 
 _FORMAT = 1  # raise when the crops or the files' meaning change
+_NAMES = ("subjects", "actions", "img_ids")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,8 @@ class CropCache:
         """Open a finished cache; FileNotFoundError if absent, ValueError if it is not whole."""
         meta = json.loads((path / "meta.json").read_text())
         count, resolution, split = meta["count"], meta["resolution"], meta["split"]
-        with np.load(path / "topology.npz", allow_pickle=False) as z:
+        stored = io.BytesIO((path / "topology.npz").read_bytes())  # np.load leaves a broken file open
+        with np.load(stored, allow_pickle=False) as z:
             topology = Topology(z["triangles"], z["landmarks68"], z["flip_index"], z["template"])
         arrays = {}
         for name, (shape, dtype) in fields_of(split, resolution, topology.vertex_count).items():
@@ -84,8 +88,10 @@ class CropCache:
             if array.shape[1:] != shape or array.dtype != dtype or len(array) < count:
                 raise ValueError(f"{path / name}.npy has shape {array.shape} and dtype {array.dtype}")
             arrays[name] = array[:count]  # what was left out leaves unused rows at the end
-        with np.load(path / "names.npz", allow_pickle=False) as z:
-            names = {name: z[name] for name in ("subjects", "actions", "img_ids")}
+        for name in _NAMES:
+            arrays[name] = np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            if arrays[name].shape != (count,):
+                raise ValueError(f"{path / name}.npy names {len(arrays[name])} rows of {count}")
         left_out = tuple((row, reason) for row, reason, _ in meta["left_out"])
         return cls(
             path=path,
@@ -95,7 +101,6 @@ class CropCache:
             resolution=resolution,
             topology=topology,
             left_out=left_out,
-            **names,
             **arrays,
         )
 
@@ -148,7 +153,7 @@ def _usable(folder: Path, dataset: WcpaDataset) -> CropCache | None:
     try:
         meta = json.loads((folder / "meta.json").read_text())
         cache = CropCache.load(folder)
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     for name, _, facts in meta["left_out"][:16]:
         row = Row(*name.split("/"))
@@ -180,8 +185,9 @@ def _build(
         flip_index=t.flip_index,
         template=t.template,
     )
-    columns = np.array([dataset.rows[split][i] for i in built.order]).T
-    np.savez(partial / "names.npz", subjects=columns[0], actions=columns[1], img_ids=columns[2])
+    rows = [dataset.rows[split][i] for i in built.order]
+    for name, column in zip(_NAMES, zip(*rows, strict=True), strict=True):
+        np.save(partial / f"{name}.npy", np.array(column))
     meta = {
         "id": folder.name,
         "data_id": dataset.id,

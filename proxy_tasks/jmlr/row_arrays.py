@@ -50,7 +50,7 @@ class RowArrays:
     def write(self, row: int, values: Mapping[str, NDArray]) -> None:
         """Store one row; safe from any thread."""
         for name, (shape, dtype) in self.fields.items():
-            data = np.ascontiguousarray(values[name], dtype=dtype)
+            data = np.asarray(values[name], dtype=dtype, order="C")
             if data.shape != shape:
                 raise ValueError(f"row {row} of {name} has shape {data.shape}, not {shape}")
             view, position = (
