@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from proxy_tasks.backbone import ResidualBlock, build_model
+from proxy_tasks.backbone import Convolution, ResidualBlock, build_model
 from space import ArchSpec
 
 SMALL = ArchSpec(depths=(1, 2, 1, 1), widths=(8, 16, 16, 24))
@@ -62,3 +62,17 @@ def test_every_parameter_gets_a_gradient():
         nn.init.ones_(norm.weight)
     model(torch.randn(4, 3, 64, 64)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_a_convolution_on_few_pixels_equals_torch_s_in_value_and_gradient(size, stride):
+    ours = Convolution(6, 10, 3, stride, padding=1, bias=False)
+    x = torch.randn(2, 6, size, size, requires_grad=True)
+    results = []
+    for forward in (ours.forward, lambda x: nn.Conv2d.forward(ours, x)):
+        y = forward(x)
+        weight_grad, x_grad = torch.autograd.grad(y.sin().sum(), [ours.weight, x])
+        results.append((y, weight_grad, x_grad))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
