@@ -180,8 +180,9 @@ class _Run:
         self.plain = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
         self.model = cast(nn.Module, model.to(device=device, memory_format=torch.channels_last))  # type: ignore[call-overload]
         self.bf16 = use_bf16(proxy.precision, device)
+        self.dense = [_dense(p.detach()) for p in model.parameters()]
         self.optimizer = torch.optim.SGD(
-            model.parameters(),
+            self.dense,
             lr=proxy.lr,
             momentum=proxy.momentum,
             weight_decay=proxy.weight_decay,
@@ -217,8 +218,10 @@ class _Run:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             outputs = self.model(images)
         loss = self.task.loss(outputs, targets)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss.backward()
+        for dense, parameter in zip(self.dense, self.model.parameters(), strict=True):
+            dense.grad = None if parameter.grad is None else _dense(parameter.grad)
         self.optimizer.step()
         return loss.detach()
 
@@ -246,6 +249,11 @@ class _Run:
         self.plain.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         return [Epoch(**e) for e in state["history"]]
+
+
+def _dense(weight: Tensor) -> Tensor:
+    """The same memory as a contiguous tensor: on a CPU torch's fused SGD copies channels-last ones first."""
+    return weight.permute(0, 2, 3, 1) if weight.dim() == 4 else weight
 
 
 def _laid_out(images: Tensor, device: torch.device) -> Tensor:
