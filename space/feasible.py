@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from space.arch import ArchSpec
-from space.budget import Budget, exact_flops, rounded_flops
+from space.budget import Budget, rounded_flops
 from space.design import Space
 from space.halves import Halves, positions_of, rows_at, specs, split
 from space.index import build_index, closest
@@ -102,10 +102,11 @@ class FeasibleSet:
 
     def to_unit(self, spec: ArchSpec) -> tuple[float, ...]:
         """The centre of an architecture's cell; from_unit takes it back exactly."""
+        if spec not in self.space:
+            raise ValueError(f"{spec.id} is not in the set: it lies outside its space, {self.space}")
         if spec not in self:
             raise ValueError(
-                f"{spec.id} ({exact_flops(spec.macs())}) is not in the set: it needs {self.budget} "
-                f"and {self.space}"
+                f"{spec.id} is not in the set: it costs {rounded_flops(spec.macs())}, outside {self.budget}"
             )
         return tuple(self.to_unit_array(np.array([[*spec.depths, *spec.widths]]))[0].tolist())
 
