@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator, splev, splprep
+from scipy.interpolate import CubicSpline, splev, splprep
 
 Array = NDArray[np.float64]
 
@@ -30,72 +30,76 @@ LIP_REST = 0.45
 # height, midline depth, half-width at the ears, superellipse exponent
 _PROFILE = np.array(
     [
-        (104.0, 22.0, 58.0, 2.25),
-        (97.0, 33.0, 63.0, 2.25),
-        (80.0, 46.5, 70.0, 2.25),
-        (60.0, 53.5, 73.5, 2.25),
-        (45.0, 55.0, 74.0, 2.25),
-        (30.0, 50.5, 73.5, 2.25),
-        (10.0, 48.5, 72.0, 2.2),
-        (-20.0, 52.0, 69.0, 2.15),
-        (-38.0, 53.0, 65.5, 2.1),
-        (-56.0, 51.0, 60.0, 2.1),
-        (-72.0, 50.0, 54.5, 2.1),
-        (-80.0, 46.0, 51.0, 2.1),
-        (-88.0, 36.0, 48.5, 2.05),
-        (-96.0, 20.0, 47.0, 2.0),
+        (106.0, 21.0, 52.0, 2.05),
+        (97.0, 31.5, 58.5, 2.05),
+        (80.0, 41.5, 67.0, 2.05),
+        (60.0, 48.0, 72.0, 2.1),
+        (46.0, 50.0, 73.5, 2.1),
+        (30.0, 48.5, 73.5, 2.1),
+        (10.0, 47.5, 72.5, 2.1),
+        (-20.0, 51.5, 69.0, 2.05),
+        (-38.0, 53.0, 65.0, 2.0),
+        (-56.0, 51.0, 59.0, 2.0),
+        (-70.0, 50.0, 54.5, 2.0),
+        (-79.0, 47.0, 51.5, 2.0),
+        (-86.0, 40.5, 49.0, 2.0),
+        (-94.0, 24.0, 47.0, 2.0),
         (-106.0, 0.0, 46.0, 2.0),
     ]
 )[::-1]
-_DEPTH, _WIDTH, _POWER = (PchipInterpolator(_PROFILE[:, 0], _PROFILE[:, k]) for k in (1, 2, 3))
+_DEPTH, _WIDTH, _POWER = (CubicSpline(_PROFILE[:, 0], _PROFILE[:, k]) for k in (1, 2, 3))
 
 # the nose's ridge: height, depth above the face, half-width of its cross-section
 _NOSE = np.array(
     [
-        (44.0, 0.0, 7.0),
-        (36.0, 0.3, 6.0),
-        (28.0, 1.8, 5.6),
-        (18.0, 8.0, 6.0),
-        (8.0, 15.0, 7.0),
-        (0.0, 20.5, 8.2),
-        (-4.5, 22.6, 8.8),
-        (-8.5, 21.8, 8.6),
-        (-12.5, 17.5, 8.0),
-        (-16.5, 10.5, 7.0),
-        (-20.5, 5.0, 6.5),
-        (-25.0, 1.6, 6.0),
-        (-30.0, 0.0, 6.0),
+        (48.0, 0.0, 10.0),
+        (38.0, -0.6, 8.5),
+        (29.0, 1.4, 7.0),
+        (24.0, 4.6, 6.9),
+        (18.0, 9.6, 7.2),
+        (12.0, 14.4, 7.9),
+        (6.0, 18.8, 8.8),
+        (0.0, 22.4, 9.8),
+        (-5.0, 23.8, 10.4),
+        (-9.0, 22.0, 10.0),
+        (-12.5, 17.4, 9.2),
+        (-16.0, 10.2, 8.2),
+        (-19.5, 5.2, 7.4),
+        (-24.0, 2.2, 7.0),
+        (-30.0, 0.0, 7.0),
     ]
 )[::-1]
-_RIDGE, _RIDGE_WIDTH = (PchipInterpolator(_NOSE[:, 0], _NOSE[:, k]) for k in (1, 2))
+_RIDGE, _RIDGE_WIDTH = (CubicSpline(_NOSE[:, 0], _NOSE[:, k]) for k in (1, 2))
 
 # x, y, half-width along x, half-height along y, depth: smooth bumps on both halves
 _BUMPS = (
-    (27.0, 41.0, 17.0, 6.5, 3.6),  # brow ridge
-    (0.0, 42.0, 12.0, 8.0, 2.0),  # glabella
-    (31.0, 26.0, 14.5, 9.5, -9.5),  # eye socket
-    (15.5, 25.0, 5.5, 9.0, -6.0),  # inner corner
-    (42.0, 5.0, 17.0, 11.0, 5.0),  # cheekbone
-    (26.0, 11.0, 12.0, 7.0, 1.6),  # under the eye
-    (33.0, -26.0, 16.0, 15.0, 3.0),  # cheek
-    (22.0, -22.0, 5.0, 12.0, -1.6),  # nasolabial fold
-    (13.5, -11.5, 5.0, 5.8, 8.0),  # wing of the nose
-    (20.5, -8.0, 3.5, 6.0, -1.6),  # crease beside it
-    (0.0, -41.0, 25.0, 14.0, 3.6),  # dental arch
-    (0.0, -57.5, 14.0, 4.5, -3.4),  # fold above the chin
-    (0.0, -71.0, 14.0, 9.5, 5.4),  # chin
-    (29.0, -42.0, 5.0, 5.0, -2.4),  # corner of the mouth
-    (60.0, 42.0, 10.0, 16.0, -2.0),  # temple
+    (28.0, 43.0, 20.0, 10.0, 1.6),  # brow ridge
+    (31.0, 26.0, 20.0, 12.0, -4.0),  # eye socket
+    (14.0, 25.0, 6.0, 10.0, -3.0),  # inner corner
+    (30.0, 12.0, 24.0, 13.0, -4.2),  # under the eye
+    (47.0, 2.0, 15.0, 15.0, 2.0),  # cheekbone
+    (30.0, -26.0, 18.0, 18.0, 0.6),  # cheek
+    (23.0, -20.0, 7.0, 13.0, -1.2),  # nasolabial fold
+    (13.0, -8.5, 5.0, 5.6, 6.6),  # wing of the nose
+    (20.0, -5.0, 4.6, 12.0, -2.6),  # crease beside it
+    (0.0, -36.0, 25.0, 17.0, 5.2),  # dental arch
+    (0.0, -57.0, 17.0, 5.0, -1.6),  # fold above the chin
+    (0.0, -72.0, 16.0, 10.0, 3.6),  # chin
+    (30.0, -42.0, 6.0, 6.0, -1.0),  # corner of the mouth
+    (62.0, 44.0, 12.0, 18.0, -1.2),  # temple
 )
+_EYE = np.array([31.2, 26.2])  # the eyeball's axis
+_LID_RADIUS = 16.8  # of the sphere that the lids slide on
+_LID_DEPTH = 23.2  # of its centre
 
 _CONTOUR = np.array(  # the mesh's outer edge, domain coordinates
     [
         (0.0, 98.0),
         (30.0, 96.5),
-        (58.0, 88.0),
-        (82.0, 72.0),
-        (100.0, 50.0),
-        (110.0, 25.0),
+        (55.0, 89.0),
+        (78.0, 74.5),
+        (97.0, 52.0),
+        (109.0, 25.0),
         (111.0, 0.0),
         (106.0, -24.0),
         (94.0, -48.0),
@@ -149,14 +153,31 @@ def _close_lips(x: Array, q: Array) -> Array:
 def _lips(x: Array, y: Array) -> Array:
     upper, lower = lip_heights(x)
     u = np.clip(np.abs(x) / MOUTH_HALF_WIDTH, 0.0, 1.0)
-    fullness = np.sqrt(1.0 - u**2)
+    fullness = (1.0 - u**2) ** 0.6
     up = np.clip((y - MOUTH_Y) / np.maximum(upper - MOUTH_Y, 1.0), 0.0, 3.0)
     down = np.clip((MOUTH_Y - y) / np.maximum(MOUTH_Y - lower, 1.0), 0.0, 3.0)
-    # each lip rises steeply from the slit, is fullest below its middle and ends in a soft edge
-    top = 4.6 * np.minimum(up * 4.0, 1.0) ** 0.6 * np.exp(-((np.maximum(up - 0.35, 0.0) / 0.75) ** 2))
-    bottom = 5.4 * np.minimum(down * 3.5, 1.0) ** 0.6 * np.exp(-((np.maximum(down - 0.35, 0.0) / 0.62) ** 2))
-    philtrum = -1.1 * np.exp(-((x / 2.6) ** 2)) * np.exp(-(((y + 27.0) / 5.5) ** 2))
-    return np.asarray(np.where(y >= MOUTH_Y, top, bottom) * fullness - 3.0 * fullness + philtrum)
+    # a lip rolls in at the slit, is fullest below its middle and ends in a soft edge
+    top = 2.7 * np.exp(-(((up - 0.5) / 0.55) ** 2)) - 3.2 * np.exp(-((up / 0.3) ** 2))
+    bottom = 4.2 * np.exp(-(((down - 0.42) / 0.5) ** 2)) - 3.6 * np.exp(-((down / 0.24) ** 2))
+    philtrum = -0.9 * np.exp(-((x / 2.8) ** 2)) * np.exp(-(((y + 27.5) / 5.0) ** 2))
+    return np.asarray(np.where(y >= MOUTH_Y, top, bottom) * fullness + philtrum)
+
+
+def _lids(x: Array, y: Array, z: Array) -> Array:
+    """Depth with the skin around the eye drawn over the eyeball."""
+    aside = np.abs(x) - _EYE[0]
+    distance = np.hypot(aside, y - _EYE[1])
+    soft = 13.0 * np.tanh(distance / 13.0)  # towards the corners the skin leaves the ball
+    ball = _LID_DEPTH + np.sqrt(_LID_RADIUS**2 - soft**2) - 0.06 * aside - 0.016 * np.maximum(aside, 0.0) ** 2
+    u, v = aside / 13.4, (y - _EYE[1]) / 6.4
+    reach = np.hypot(u, v)
+    upright = (v / np.maximum(reach, 1e-6)) ** 2
+    fade = 0.38 + np.where(v > 0.0, 1.75, 1.35) * upright
+    share = np.clip((1.02 + fade - reach) / fade, 0.0, 1.0)
+    share = share * share * (3.0 - 2.0 * share)
+    lid = np.clip(1.25 - np.abs(aside) / 15.0, 0.0, 1.0) * (v > 0.0)
+    crease = -0.9 * lid * np.exp(-(((reach - 1.75) / 0.2) ** 2))
+    return np.asarray(z + share * (ball - z) + crease)
 
 
 def surface(p: Array, q: Array) -> Array:
@@ -173,11 +194,11 @@ def surface(p: Array, q: Array) -> Array:
     z = r * np.cos(theta) + AXIS_Z
     facing = np.clip(np.cos(theta) * 2.0, 0.0, 1.0)  # bumps push forwards only where the surface looks there
     bumps = sum((_mirror_sum(x, y, bump) for bump in _BUMPS), np.zeros_like(x))
-    ridge = _RIDGE(np.clip(y, -30.0, 44.0)) * np.exp(
-        -(np.abs(x / _RIDGE_WIDTH(np.clip(y, -30.0, 44.0))) ** 2.0)
-    )
+    height = np.clip(y, -30.0, 48.0)
+    across = (x / _RIDGE_WIDTH(height)) ** 2
+    ridge = _RIDGE(height) * (0.8 * np.exp(-(across**1.1)) + 0.2 * np.exp(-0.25 * across))
     mouth = _lips(x, y) * np.exp(-((np.maximum(np.abs(y - MOUTH_Y) - 16.0, 0.0) / 5.0) ** 2))
-    z = z + facing * (bumps + ridge + mouth)
+    z = _lids(x, y, z + facing * (bumps + ridge + mouth))
     return np.stack([x, y, z], axis=-1)
 
 
@@ -200,13 +221,15 @@ class Outline:
     """The subject's left half of the domain (p >= 0): its closed contours and its landmarks.
 
     Curves are dense polylines (n, 2): contour and mouth run from top to bottom of the half, the eye
-    closes on itself. landmarks maps the number in the 68-point scheme to its (p, q).
+    closes on itself. landmarks maps the number in the 68-point scheme to its (p, q); guides (n, 2) are
+    points that the mesh should carry because lids and lips bend sharply there.
     """
 
     contour: Array
     mouth: Array
     eye: Array
     landmarks: dict[int, Array]
+    guides: Array
 
 
 def _smooth(points: Array, closed: bool = False, n: int = 400) -> Array:
@@ -220,16 +243,16 @@ def eye_opening(n: int = 400) -> Array:
     lids = np.array(
         [
             (45.5, 25.6),
-            (42.5, 28.6),
-            (37.5, 31.3),
-            (31.5, 32.2),
-            (25.5, 30.6),
-            (20.5, 27.0),
+            (42.5, 28.2),
+            (37.5, 30.5),
+            (31.5, 31.2),
+            (25.5, 29.8),
+            (20.5, 26.7),
             (17.0, 23.8),
             (20.5, 22.7),
-            (26.0, 21.4),
-            (32.0, 20.9),
-            (38.0, 21.9),
+            (26.0, 21.7),
+            (32.0, 21.3),
+            (38.0, 22.2),
             (42.5, 23.7),
         ]
     )
@@ -240,6 +263,23 @@ def _at_x(curve: Array, x: float, upper: bool) -> Array:
     middle = curve[:, 1].mean()
     side = curve[(curve[:, 1] > middle) == upper]
     return np.asarray(side[np.argmin(np.abs(side[:, 0] - x))])
+
+
+def _guides(eye: Array) -> Array:
+    """Two rings around the lids' edge, and a row on and a row around each lip."""
+    ring = eye[:: len(eye) // 24]
+    along = np.roll(ring, -1, axis=0) - np.roll(ring, 1, axis=0)
+    outwards = np.stack([along[:, 1], -along[:, 0]], axis=1) / np.linalg.norm(along, axis=1, keepdims=True)
+    outwards *= np.sign(((ring - ring.mean(0)) * outwards).sum())
+    rows = [ring + 2.0 * outwards, (ring + 5.2 * outwards)[::2]]
+    x = np.linspace(0.0, MOUTH_HALF_WIDTH, 10)[:-1]
+    upper, lower = lip_heights(x)
+    lips = [
+        np.stack([x, MOUTH_Y + t * (edge - MOUTH_Y)], axis=1)
+        for edge in (upper, lower)
+        for t in (0.5, 1.0, 1.45)
+    ]
+    return np.concatenate([*rows, domain_of(np.concatenate(lips))])
 
 
 def outline() -> Outline:
@@ -284,4 +324,4 @@ def outline() -> Outline:
     eye = domain_of(lids)
     for number in (42, 43, 44, 45, 46, 47):
         landmarks[number] = eye[np.argmin(np.linalg.norm(eye - landmarks[number], axis=1))]
-    return Outline(contour=_smooth(_CONTOUR), mouth=mouth, eye=eye, landmarks=landmarks)
+    return Outline(contour=_smooth(_CONTOUR), mouth=mouth, eye=eye, landmarks=landmarks, guides=_guides(eye))

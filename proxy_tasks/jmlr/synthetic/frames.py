@@ -8,16 +8,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy_tasks.jmlr.synthetic import actions, paint, pose, render
-from proxy_tasks.jmlr.synthetic.head import build_head
+from proxy_tasks.jmlr.synthetic import actions, background, ears, hair, openings, paint, pose, render
+from proxy_tasks.jmlr.synthetic.head import FaceMesh, Head, Part, assemble, face_mesh
+from proxy_tasks.jmlr.synthetic.look import draw_look
 from proxy_tasks.jmlr.synthetic.model import FaceModel
+from proxy_tasks.jmlr.synthetic.skull import NECK_PIVOT, build_skull
+from proxy_tasks.jmlr.synthetic.stencils import Stencils
+from proxy_tasks.jmlr.synthetic.torso import build_torso
 
+Array = NDArray[np.float64]
 Float = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
 FRAMES_PER_ACTION = 120  # a sweep's length; img_id counts it
 _DETECTOR_PX = 1.0  # standard deviation of the landmarks at 800 x 800
 _SHAPE_LIMIT = 2.5  # identity coefficients are clipped here: nobody is further from the mean
+_GAZE_LIMIT = np.deg2rad(26.0)
+_TORSO_TURN = np.array([0.30, 0.15, 0.10])  # of the head's yaw, pitch and roll
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +37,30 @@ class Frame:
     image: Image
     verts: Float
     pose: pose.Pose
-    landmarks68: NDArray[np.float64]
-    points: NDArray[np.float64]
+    landmarks68: Array
+    points: Array
     face: NDArray[np.bool_]
+
+
+def build_head(mesh: FaceMesh, paint_mm: Array) -> tuple[Head, Stencils]:
+    """The face with all that surrounds it, and where to paint it; paint_mm (V, 2)."""
+    skull = build_skull(mesh, len(mesh.mean))
+    parts: list[Part] = [skull]
+
+    def first() -> int:
+        return parts[-1].first + len(parts[-1].occlusion)
+
+    for side in (0, 1):
+        parts.append(openings.build_eye(mesh, side, first()))
+    parts.append(openings.build_bag(mesh, first()))
+    parts.append(openings.build_teeth(mesh, first()))
+    for sign in (-1, 1):
+        parts.append(ears.build_ear(mesh, sign, first()))
+    cap = hair.build_cap(mesh, skull, paint_mm, first())
+    parts.append(cap)
+    parts.append(hair.build_curtain(mesh, first()))
+    stencils = Stencils(mesh, paint_mm, skull, cap)
+    return assemble(mesh, parts, stencils.uv), stencils
 
 
 class Studio:
@@ -43,12 +71,12 @@ class Studio:
 
     def __init__(self, model: FaceModel, size: int, seed: int) -> None:
         self.model, self.size, self.seed = model, size, seed
-        mean = model.mean.astype(np.float64)
-        blank = np.zeros((len(mean), 2))
-        loft = build_head(mean, model.triangles, model.landmarks68, blank).loft
-        self.stencils = paint.Stencils(model, loft)
-        self.head = build_head(mean, model.triangles, model.landmarks68, self.stencils.texcoord)
+        mesh = face_mesh(model.mean.astype(np.float64), model.triangles, model.landmarks68)
+        self.head, self.stencils = build_head(mesh, model.paint.astype(np.float64))
         self.shader = render.Shader(self.head)
+        self.wardrobe = render.Wardrobe(build_torso(mesh))
+        self.pivot = mesh.here(NECK_PIVOT)
+        self.grain = paint.Grain()
         tile = np.random.default_rng(7).normal(128.0, 10.0, (size + 256, size + 256, 3))
         self.noise = np.clip(tile, 0, 255).astype(np.uint8)
 
@@ -64,14 +92,14 @@ class Subject:
         self.studio, self.index = studio, index
         coefficients = np.clip(rng.normal(size=len(studio.model.identity)), -_SHAPE_LIMIT, _SHAPE_LIMIT)
         self.rest = studio.model.person(coefficients)
-        self.look = paint.draw_look(rng)
+        self.look = draw_look(rng)
         self.seat = pose.seat(rng)
-        self.clothes = int(rng.integers(2**31))
-        self.atlas = paint.paint_atlas(studio.stencils, self.look, rng)
+        self.atlas = paint.paint_atlas(studio.stencils, studio.grain, self.look, rng)
         self.order = rng.permutation(len(actions.ACTIONS))
         self.moments = rng.permutation(FRAMES_PER_ACTION)
 
     def frame(self, number: int) -> Frame:
+        """The person's frame of this number: another action each time until all 33 have been seen."""
         studio = self.studio
         rng = np.random.default_rng([studio.seed, self.index, 1 + number])
         action = actions.ACTIONS[self.order[number % len(self.order)]]
@@ -81,7 +109,7 @@ class Subject:
         verts = studio.model.express(self.rest, weights).astype(np.float32)
         points = pose.project(verts.astype(np.float64) @ turn.R + turn.T, studio.size)
         jitter = rng.normal(0.0, _DETECTOR_PX * studio.size / 800.0, (68, 2))
-        image, face = self._picture(verts, turn, rng)
+        image, face = self.picture(verts, turn, rng)
         return Frame(
             action=action.name,
             img_id=f"{moment:06d}",
@@ -93,20 +121,37 @@ class Subject:
             face=face,
         )
 
-    def _picture(
+    def picture(
         self, verts: Float, turn: pose.Pose, rng: np.random.Generator
     ) -> tuple[Image, NDArray[np.bool_]]:
-        studio = self.studio
+        """A picture (S, S, 3) of this person with face verts (V, 3) in this pose, and the face's mask."""
+        studio, head = self.studio, self.studio.head
         light = render.draw_light(rng)
-        image = render.draw_background(studio.size, rng)
-        whole = studio.head.place(self.rest.astype(np.float64), verts.astype(np.float64)) @ turn.R + turn.T
-        start = studio.head.face_count + (len(studio.head.loft) - 2) * len(studio.head.border)
-        base = whole[start : start + len(studio.head.border)]
-        render.draw_torso(image, base, light, np.random.default_rng(self.clothes))
+        half = studio.size // 2
+        image = cv2.resize(background.draw_background(rng), (half, half), interpolation=cv2.INTER_CUBIC)
+        body = pose.rotation(*(_TORSO_TURN * turn.angles))
+        seat = studio.pivot @ turn.R + turn.T - studio.pivot @ body
+        torso = studio.wardrobe.torso.points @ body + seat
+        studio.wardrobe.draw(image, torso.astype(np.float32), light, self.look)
+        image = cv2.resize(image, (studio.size, studio.size), interpolation=cv2.INTER_LINEAR)
+        whole = head.place(self.rest.astype(np.float64), verts.astype(np.float64), self.look)
+        seen = whole @ turn.R + turn.T
+        seen += head.neck[:, None] * (whole @ body + seat - seen)
+        gaze = _gaze(turn, rng)
         face = render.draw_head(
-            image, whole.astype(np.float32), studio.shader, self.atlas, light, self.look.shine
+            image, seen.astype(np.float32), studio.shader, self.atlas, light, self.look, gaze
         )
         return render.camera(image, studio.noise, rng), face
+
+
+def _gaze(turn: pose.Pose, rng: np.random.Generator) -> Float:
+    """Where the eyes point in the head (2,), radians to the left and up: often at the camera."""
+    camera = -turn.T @ turn.R.T
+    there = np.array(
+        [np.arctan2(camera[0], camera[2]), np.arctan2(camera[1], np.hypot(camera[0], camera[2]))]
+    )
+    aim = rng.uniform(0.0, 1.0) * there + rng.normal(0.0, 0.07, 2)
+    return np.clip(aim, -_GAZE_LIMIT, _GAZE_LIMIT).astype(np.float32)
 
 
 def encode(image: Image, quality: int) -> bytes:

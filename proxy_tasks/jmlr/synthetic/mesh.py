@@ -171,6 +171,9 @@ def build_mesh(shape: Outline, vertices: int = 1220) -> DomainMesh:
             sites.add(np.array([0.0, height]), stops.get(height))
     for number, point in shape.landmarks.items():
         sites.add(point, number)
+    for point in shape.guides:
+        if point[0] > 1.0 and np.linalg.norm(np.array(sites.points) - point, axis=1).min() > 1.3:
+            sites.add(point)
     fixed = np.array(sites.points)
     middle = int((fixed[:, 0] == 0.0).sum())
     if (vertices - middle) % 2:  # a mesh of this parity needs one more vertex on the midline: above the nose

@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_KERNELS = ((55.0, 1.9), (28.0, 1.5), (13.0, 0.8))  # range, amplitude; mm
+_KERNELS = ((60.0, 1.6), (28.0, 1.6), (13.0, 1.1))  # range, amplitude; mm
 _STRETCH = (2.2, 2.2, 1.6, 1.8)  # mm at one head radius: width, height, depth, taper of the jaw
 
 
@@ -78,7 +78,7 @@ def identity_modes(
     *,
     symmetric: int = 60,
     asymmetric: int = 20,
-    spread_mm: float = 3.3,
+    spread_mm: float = 3.6,
 ) -> Array:
     """Modes (symmetric + asymmetric, V, 3) in mm; coefficients are independent N(0, 1).
 
@@ -95,6 +95,8 @@ def identity_modes(
     whole = _principal(whole, points, symmetric)
     uneven = _principal(_fields((even_modes, odd_modes, odd_modes)), points, asymmetric)
     uneven *= 0.6 / spread(uneven).mean()
+    even_out = (spread(whole) / spread(whole).mean()) ** -0.4  # no corner of the face runs away
+    whole *= even_out[:, None]
     whole *= np.sqrt(spread_mm**2 - 0.6**2) / spread(whole).mean()
     return np.concatenate([whole, uneven])
 

@@ -39,10 +39,11 @@ _KEEP_INSIDE = 0.105  # metres of face kept inside the image around its centre
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """R (3, 3) and T (3,) metres, for V_cam = V R + T."""
+    """R (3, 3) and T (3,) metres, for V_cam = V R + T; angles (3,) are yaw, pitch and roll [rad]."""
 
     R: Array
     T: Array
+    angles: Array
 
     @property
     def matrix(self) -> NDArray[np.float32]:
@@ -82,7 +83,7 @@ def sample(sweep: str, moment: float, sitting: Array, rng: np.random.Generator) 
     T[2] = np.clip(T[2], _FAR, _NEAR)
     room = -T[2] / PROJECTION[0, 0] - _KEEP_INSIDE
     T[:2] = np.clip(T[:2], -room, room)
-    return Pose(rotation(yaw, pitch, roll), T)
+    return Pose(rotation(yaw, pitch, roll), T, np.array([yaw, pitch, roll]))
 
 
 def project(points_cam: Array, size: int) -> Array:
