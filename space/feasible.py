@@ -44,7 +44,7 @@ class FeasibleSet:
         return _again, (self.space, self.budget, self._cache)
 
     def __repr__(self) -> str:
-        return f"FeasibleSet({self.space!r}, {self.budget!r}): {self.count:,} architectures"
+        return f"FeasibleSet({self.space!r}, {self.budget!r})"
 
     @property
     def count(self) -> int:

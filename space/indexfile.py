@@ -47,7 +47,7 @@ def index_path(halves: Halves, low: int, high: int) -> Path:
 
 
 def _load(path: Path) -> Index:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:  # closed even if no zip
         parts = {field.name: file[field.name] for field in fields(Index)}
     return Index(**parts | {"stride": int(parts["stride"])})
 

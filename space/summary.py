@@ -13,6 +13,7 @@ from space.feasible import FeasibleSet
 
 DRAWS = 20_000  # for the shares; a mean share is then known to about 0.1 %
 _BAR = 24  # characters for a whole network
+_USUAL = len("d24-24-24-24_w512-512-512-512")
 _QUANTILES = (5, 95)
 
 
@@ -68,12 +69,9 @@ def render(feasible: FeasibleSet, summary: dict[str, Any], *, plain: bool = Fals
         mean, low, high = (f"{100 * share[key]:.1f} %" for key in ("mean", "p5", "p95"))
         bar = ("#" if plain else "█") * round(_BAR * share["mean"])
         lines.append(f"  {name:<8}{mean:>8}{f'{low} to {high}':>20}  {bar}".rstrip())
-    lines += ["", "Uniform samples", _header()]
-    lines += [_line(each["id"], each) for each in summary["samples"]]
-    lines += ["", "References", _header()]
-    for name, each in summary["references"].items():
-        verdict = f"outside the {each['outside']}" if each["outside"] else "inside"
-        lines.append(f"{_line(name, each)}  {verdict}")
+    lines += ["", "Uniform samples", *_table([(each["id"], each, "") for each in summary["samples"]])]
+    references = summary["references"].items()
+    lines += ["", "References", *_table([(name, each, _verdict(each)) for name, each in references])]
     text = "\n".join(lines)
     return text.replace("±", "+-").replace("–", "-") if plain else text
 
@@ -91,10 +89,15 @@ def _ranges(choices: tuple[range, ...]) -> str:
     return each[0] if len(set(each)) == 1 else ", ".join(each)
 
 
-def _header() -> str:
-    return f"  {'':<34}{'GFLOPs':>8}{'M params':>9}{'M act.':>8}"
+def _verdict(reference: dict[str, Any]) -> str:
+    return f"outside the {reference['outside']}" if reference["outside"] else "inside"
 
 
-def _line(name: str, each: dict[str, Any]) -> str:
-    millions = f"{each['params'] / 1e6:>9.1f}{each['activations'] / 1e6:>8.1f}"
-    return f"  {name:<34}{each['macs'] / 1e9:>8.3f}{millions}"
+def _table(rows: list[tuple[str, dict[str, Any], str]]) -> list[str]:
+    """Header and one line for each (name, costs, remark); columns line up for names of usual length."""
+    width = max([_USUAL, *(len(name) for name, _, _ in rows)])
+    lines = [f"  {'':<{width}}{'GFLOPs':>9}{'M params':>10}{'M act.':>8}"]
+    for name, costs, remark in rows:
+        giga = f"{costs['macs'] / 1e9:>9.3f}{costs['params'] / 1e6:>10.1f}{costs['activations'] / 1e6:>8.1f}"
+        lines.append(f"  {name:<{width}}{giga}  {remark}".rstrip())
+    return lines
