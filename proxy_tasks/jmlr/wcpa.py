@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import NamedTuple
 
 import numpy as np
@@ -207,7 +208,8 @@ def read_list(path: Path, *, may_be_empty: bool = False) -> tuple[Row, ...]:
                     f"{path} starts with {','.join(header)!r}; it needs the columns {','.join(COLUMNS)}"
                 )
             s, a, i = (header.index(name) for name in COLUMNS) if header else (0, 1, 2)
-            rows = tuple(Row(line[s], line[a], line[i]) for line in reader if line)
+            # The same few names stand in hundreds of thousands of lines; one copy of each is enough.
+            rows = tuple(Row(intern(line[s]), intern(line[a]), intern(line[i])) for line in reader if line)
     except IndexError:
         raise DataError(f"{path} has a line with fewer columns than its header") from None
     except (UnicodeDecodeError, csv.Error) as error:
