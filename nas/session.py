@@ -303,6 +303,7 @@ def _facts(session: Session) -> dict[str, Any]:
             "fingerprint": facts.fingerprint,
             "subjects": facts.subjects,
             "images": facts.images,
+            "outputs": facts.outputs,
         },
         "baseline_l_error_mm": facts.baseline["l_error_mm"],
         "baseline": facts.baseline,
