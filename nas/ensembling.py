@@ -47,7 +47,9 @@ class Settings:
 class Predictions:
     """Every member's vertices and full-image landmarks of the same images, in files mapped into memory."""
 
-    def __init__(self, cache: CropCache, rows: np.ndarray, arrays: list[np.ndarray], device: torch.device):
+    def __init__(
+        self, cache: CropCache, rows: np.ndarray, arrays: Sequence[np.ndarray], device: torch.device
+    ):
         """rows (n,) of the cache; arrays (n, V, 5) float32 of each member: xyz in metres, xy in pixels."""
         self.cache, self.rows, self.arrays, self.device = cache, rows, arrays, device
         self.subjects = cache.subjects[rows]
@@ -177,7 +179,7 @@ def _choose(
     held_out = predictions.positions(second)
     people = predictions.subjects[held_out]
     everyone = tuple(range(len(members)))
-    named = [(member.title, (i,)) for i, member in enumerate(members)]
+    named: list[tuple[str, tuple[int, ...]]] = [(member.title, (i,)) for i, member in enumerate(members)]
     named += [(MEAN, everyone), (ENSEMBLE, draws)]
     table = [table_row(name, compute(macs, d), predictions.score(d, held_out), people) for name, d in named]
     best = min(range(len(members)), key=lambda i: error((i,)))

@@ -65,7 +65,10 @@ def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
     facts = RunDir(args.run).read()
     changes = {name: value for name in SCHEDULE if (value := getattr(args, name)) is not None}
     proxy = schedule(args.proxy, changes, args.batch_per_gpu, place.processes)
-    dataset = WcpaDataset.open(args.data or Path(facts["data"]["path"]))
+    where = args.data or facts.get("data", {}).get("path")
+    if where is None:
+        raise RunError(f"{args.run} was searched without a data set: give one with --data")
+    dataset = WcpaDataset.open(Path(where))
     data = str(dataset.path.resolve())
     archs = architectures(args.run, args.top, args.control, args.spec)
     return [
@@ -134,7 +137,10 @@ def in_process(run: Path, device: str) -> Iterator[Launch]:
     """Train here, one job after another, without Ray."""
     from nas.retrain_train import train
 
-    yield lambda job: train(job, run, device=device) and None
+    def launch(job: RetrainJob) -> None:
+        train(job, run, device=device)
+
+    yield launch
 
 
 def run_jobs(

@@ -103,7 +103,7 @@ def search_scores(records: list[TrialRecord], arch: ArchSpec) -> tuple[dict[str,
 
 def provenance(run: Path, facts: dict[str, Any]) -> dict[str, Any]:
     """Which search found it, with what, on what data."""
-    origin = {"run": run.resolve().name}
+    origin: dict[str, Any] = {"run": run.resolve().name}
     origin |= {key: facts[key] for key in ("command", "commit", "versions") if facts.get(key)}
     if "data" in facts:
         origin["data"] = {"id": facts["data"].get("fingerprint", "")}
