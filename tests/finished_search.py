@@ -23,6 +23,7 @@ def write(run: Path, data: Path, *, finished: bool = True) -> Path:
     run.mkdir(parents=True, exist_ok=True)
     dataset = WcpaDataset.open(data)
     facts = {"path": str(data), "fingerprint": dataset.id, "subjects": len(dataset.subjects())}
+    facts["outputs"] = 5 * dataset.topology.vertex_count
     RunDir(run).write(
         {
             "command": "python -m nas.search --budget 0.5GFLOPs",

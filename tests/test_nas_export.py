@@ -224,7 +224,7 @@ def test_a_search_without_retraining_exports_its_best_architecture(tmp_path, wcp
     run = finished_search.write(tmp_path / "run", wcpa_of_ten)
     assert main([str(run), "--format", "json", "jmlr"]) == 0
     value = json.loads((run / "export" / "json" / "spec.json").read_text())
-    assert value["architecture"] == finished_search.WIDER.to_dict()
+    assert value["architecture"] == finished_search.WIDER.to_dict() and value["outputs"] == 5 * 255
     assert [p.name for p in (run / "export" / "jmlr").iterdir()] == ["resnet_jmlr.py"]
 
 

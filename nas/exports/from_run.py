@@ -38,9 +38,8 @@ def open_source(target: str, member: str | None = None) -> Source:
     if best is None:
         raise RunError(f"{path} has no finished trial, so there is nothing to export yet")
     scores = search_scores(records, best.arch)
-    return Source(
-        best.arch, facts.get("outputs", OUTPUTS), best.name, None, 256, scores, provenance(path, facts)
-    )
+    outputs = facts.get("data", {}).get("outputs", OUTPUTS)
+    return Source(best.arch, outputs, best.name, None, 256, scores, provenance(path, facts))
 
 
 def find_member(run: Path, name: str | None) -> Member | None:
