@@ -160,7 +160,7 @@ class Fields:
         u, low, _ = self._lid()
         w = self._upper_lid()
         gap = u - low
-        bulge = 1.6 * np.sin(np.pi * np.clip((self.x - 17.0) / 28.5, 0.0, 1.0))
+        bulge = 2.2 * np.sin(np.pi * np.clip((self.x - 17.0) / 28.5, 0.0, 1.0))
         up = self.push(self._lower_lid(), 0.0, 1.0, 0.0)
         return np.asarray(np.stack([0.0 * w, -(gap - 0.8) * w, bulge * w], axis=1) + up)
 

@@ -30,7 +30,7 @@ _TORSO_TURN = np.array([0.30, 0.15, 0.10])  # of the head's yaw, pitch and roll
 @dataclass(frozen=True, slots=True)
 class Frame:
     """image (S, S, 3) BGR uint8; verts (V, 3) float32 metres; pose; landmarks68 (68, 2) px with a
-    detector's noise; points (V, 2) px, exact; face (S, S) where the face mesh shows."""
+    detector's noise; points (V, 2) px, exact; face (n,) the pixels (row x S + column) of the face mesh."""
 
     action: str
     img_id: str
@@ -39,7 +39,7 @@ class Frame:
     pose: pose.Pose
     landmarks68: Array
     points: Array
-    face: NDArray[np.bool_]
+    face: NDArray[np.int64]
 
 
 def build_head(mesh: FaceMesh, paint_mm: Array) -> tuple[Head, Stencils]:
@@ -76,6 +76,8 @@ class Studio:
         self.shader = render.Shader(self.head)
         self.wardrobe = render.Wardrobe(build_torso(mesh))
         self.pivot = mesh.here(NECK_PIVOT)
+        self.swaying = np.flatnonzero(self.head.neck)
+        self.sway = self.head.neck[self.swaying, None]
         self.grain = paint.Grain()
         tile = np.random.default_rng(7).normal(128.0, 10.0, (size + 256, size + 256, 3))
         self.noise = np.clip(tile, 0, 255).astype(np.uint8)
@@ -123,25 +125,25 @@ class Subject:
 
     def picture(
         self, verts: Float, turn: pose.Pose, rng: np.random.Generator
-    ) -> tuple[Image, NDArray[np.bool_]]:
-        """A picture (S, S, 3) of this person with face verts (V, 3) in this pose, and the face's mask."""
+    ) -> tuple[Image, NDArray[np.int64]]:
+        """A picture (S, S, 3) of this person with face verts (V, 3) in this pose, and the face's pixels."""
         studio, head = self.studio, self.studio.head
         light = render.draw_light(rng)
-        half = studio.size // 2
-        image = cv2.resize(background.draw_background(rng), (half, half), interpolation=cv2.INTER_CUBIC)
+        quarter = max(studio.size // 4, 32)  # the room and the shoulders are out of focus
+        image = cv2.resize(background.draw_background(rng), (quarter, quarter), interpolation=cv2.INTER_CUBIC)
         body = pose.rotation(*(_TORSO_TURN * turn.angles))
         seat = studio.pivot @ turn.R + turn.T - studio.pivot @ body
         torso = studio.wardrobe.torso.points @ body + seat
         studio.wardrobe.draw(image, torso.astype(np.float32), light, self.look)
-        image = cv2.resize(image, (studio.size, studio.size), interpolation=cv2.INTER_LINEAR)
+        image = cv2.resize(image, (studio.size, studio.size), interpolation=cv2.INTER_CUBIC)
         whole = head.place(self.rest.astype(np.float64), verts.astype(np.float64), self.look)
         seen = whole @ turn.R + turn.T
-        seen += head.neck[:, None] * (whole @ body + seat - seen)
+        seen[studio.swaying] += studio.sway * ((whole @ body + seat)[studio.swaying] - seen[studio.swaying])
+        seen = seen.astype(np.float32)
         gaze = _gaze(turn, rng)
-        face = render.draw_head(
-            image, seen.astype(np.float32), studio.shader, self.atlas, light, self.look, gaze
-        )
-        return render.camera(image, studio.noise, rng), face
+        face = render.draw_head(image, seen, studio.shader, self.atlas, light, self.look, gaze)
+        area = render.window(pose.project(seen, studio.size), studio.size)
+        return render.camera(image, area, studio.noise, rng), face
 
 
 def _gaze(turn: pose.Pose, rng: np.random.Generator) -> Float:

@@ -34,7 +34,7 @@ def _uv(row: Index, col: Index, rows: int, cols: int) -> Float:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """columns (c,) into the skull's rings; the face rows of a column are barycentric mixes of face vertices."""
+    """columns (c,) into the skull's rings; the face rows of a column are barycentric mixes of vertices."""
 
     name: str
     first: int
@@ -100,12 +100,14 @@ def build_cap(mesh: FaceMesh, skull: Skull, paint: Array, first: int) -> Cap:
     covered = (loft[..., 1] > 40.0) | ((loft[..., 1] > _NAPE) & (loft[..., 2] < _BEHIND))
     run = np.cumprod(covered | (np.arange(len(loft)) < 1)[:, None], axis=0).sum(0)
     row, col = grid(_ROWS, n)
+    number, uv = row * n + col, _uv(row, col, _ROWS, n)
+    rim = (row.max(1) < 4) | (col.max(1) < 7) | (col.min(1) > n - 8)  # edges are seen from both sides
     clumps = np.random.default_rng(3).normal(size=n)
     return Cap(
         name="hair",
         first=first,
-        triangles=first + row * n + col,
-        uv=_uv(row, col, _ROWS, n),
+        triangles=first + np.concatenate([number, number[rim][:, [0, 2, 1]]]),
+        uv=np.concatenate([uv, uv[rim][:, [0, 2, 1]]]),
         occlusion=np.repeat(np.clip(0.7 + 0.3 * np.linspace(0.0, 3.0, _ROWS), 0.0, 1.0), n).astype(
             np.float32
         ),
@@ -171,7 +173,7 @@ def build_curtain(mesh: FaceMesh, first: int) -> Curtain:
         name="curtain",
         first=first,
         triangles=np.concatenate([number, number[:, [0, 2, 1]]]),
-        uv=np.concatenate([uv, uv]),
+        uv=np.concatenate([uv, uv[:, [0, 2, 1]]]),
         occlusion=np.repeat(0.85 - 0.25 * down, _CURTAIN_COLS).astype(np.float32),
         neck=np.repeat(np.clip(down - 0.3, 0.0, 1.0) * 0.9, _CURTAIN_COLS).astype(np.float32),
         mesh=mesh,

@@ -33,19 +33,22 @@ class Eye:
     occlusion: Float
     neck: Float
     ring: Index
+    near: Index  # face vertices before the ball
     cap: Array
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:
         lids = rest[self.ring]
         centre = lids.mean(0)
         radius = 0.55 * float(np.ptp(lids[:, 0]))
-        aside = np.linalg.norm((lids - centre)[:, :2], axis=1)
-        near = aside < 0.8 * radius
-        centre[2] = (lids[:, 2] - np.sqrt(np.maximum(radius**2 - aside**2, 0.0)))[near].min() - 3e-4
+        skin = face[self.near]  # the ball stays behind the lids however they move
+        aside = np.minimum(np.linalg.norm((skin - centre)[:, :2], axis=1), 0.85 * radius)
+        centre[2] = (skin[:, 2] - np.sqrt(radius**2 - aside**2)).min() - 4e-4
         return np.asarray(centre + radius * self.cap)
 
 
 def build_eye(mesh: FaceMesh, side: int, first: int) -> Eye:
+    ring = mesh.eyes[side]
+    far = np.linalg.norm((mesh.mean - mesh.mean[ring].mean(0))[:, :2], axis=1)
     cap = _cap()
     angle = np.arccos(np.clip(cap[:, 2], -1.0, 1.0)) / np.deg2rad(atlas.EYE_DEGREES)
     flat = cap[:, :2] / np.maximum(np.linalg.norm(cap[:, :2], axis=1, keepdims=True), 1e-9)
@@ -61,7 +64,8 @@ def build_eye(mesh: FaceMesh, side: int, first: int) -> Eye:
         uv=uv[faces].astype(np.float32),
         occlusion=occlusion.astype(np.float32),
         neck=np.zeros(len(cap), np.float32),
-        ring=mesh.eyes[side],
+        ring=ring,
+        near=np.flatnonzero(far < 0.45 * np.ptp(mesh.mean[ring, 0])),
         cap=cap,
     )
 

@@ -108,11 +108,11 @@ def _face(
 
 
 def _moles(face: Float, skin: Float, stencils: Stencils, rng: np.random.Generator) -> None:
-    for _ in range(rng.integers(0, 4)):
+    for _ in range(rng.integers(0, 3)):
         point = stencils.canvas.pixel(rng.uniform((-60.0, -70.0), (60.0, 40.0)))
-        radius = float(rng.uniform(0.5, 1.3) * stencils.canvas.scale)
+        radius = float(rng.uniform(0.4, 0.9) * stencils.canvas.scale)
         centre = tuple(np.round(point * 16).astype(int).tolist())
-        cv2.circle(face, centre, round(radius * 16), (0.5 * skin).tolist(), -1, cv2.LINE_AA, 4)
+        cv2.circle(face, centre, round(radius * 16), (0.6 * skin).tolist(), -1, cv2.LINE_AA, 4)
 
 
 def _brows(face: Float, stencils: Stencils, look: Look, rng: np.random.Generator) -> None:
@@ -179,7 +179,7 @@ def _paint_hair(whole: Image, look: Look, rng: np.random.Generator) -> None:
 
 def _paint_eye(whole: Image, look: Look) -> None:
     left, top, side = (round(v * atlas.SIDE) for v in atlas.EYE)
-    cell = np.full((side, side, 3), (206, 212, 222), np.uint8)
+    cell = np.full((side, side, 3), (178, 186, 197), np.uint8)
     degree = 0.5 * side / atlas.EYE_DEGREES
     middle = (8 * side, 8 * side)
     pupil, white = np.array([10.0, 10.0, 12.0]), np.array([235.0, 235.0, 235.0])

@@ -10,12 +10,14 @@ result to the published means and deviations.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.float64]
+Real = TypeVar("Real", np.float32, np.float64)
 
 PROJECTION = np.array(  # row vectors; the challenge's: focal length 1.57443701 half images
     [
@@ -86,8 +88,8 @@ def sample(sweep: str, moment: float, sitting: Array, rng: np.random.Generator) 
     return Pose(rotation(yaw, pitch, roll), T, np.array([yaw, pitch, roll]))
 
 
-def project(points_cam: Array, size: int) -> Array:
+def project(points_cam: NDArray[Real], size: int) -> NDArray[Real]:
     """Pixels (N, 2) of camera-space points (N, 3) in a size x size image; PROJECTION and the viewport."""
     focal = PROJECTION[0, 0] * size / 2.0
-    depth = -points_cam[:, 2:3]
-    return np.asarray(size / 2.0 + np.array([focal, -focal]) * points_cam[:, :2] / depth)
+    scale = np.array([-focal, focal], points_cam.dtype)
+    return np.asarray(scale * points_cam[:, :2] / points_cam[:, 2:3] + points_cam.dtype.type(size / 2.0))

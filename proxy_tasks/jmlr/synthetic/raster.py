@@ -4,6 +4,7 @@ Every triangle is cut into the runs of pixels that its edges admit on each row, 
 pixels, and the nearest pixel wins. Inverse depth is affine on the image, so it interpolates exactly;
 the other attributes are interpolated affinely too, which is off by less than a hundredth of an edge for
 triangles of a few millimetres at half a metre. No loop over triangles or pixels runs in Python.
+tests/test_jmlr_synthetic_raster.py holds it to a pixel-by-pixel z-buffer.
 
 Notation   T triangles   R runs   P visible pixels   C attributes
 """
@@ -18,30 +19,26 @@ from numpy.typing import NDArray
 Float = NDArray[np.float32]
 Index = NDArray[np.int64]
 
+_FLAT = np.float32(1e-6)  # twice the area, pixels, below which a triangle shows nothing
+
 
 @dataclass(frozen=True, slots=True)
 class Fragments:
-    """Visible pixels: rows, cols (P,); triangle (P,) into the triangles given; values (P, C)."""
+    """Visible pixels: pixel (P,) is row x width + column; triangle (P,) into those given; values (C, P)."""
 
-    rows: Index
-    cols: Index
+    pixel: Index
     triangle: Index
     values: Float
 
 
 def facing(xy: Float, triangles: Index) -> NDArray[np.bool_]:
     """Which triangles (T, 3) show their counter-clockwise side; xy (V, 2) pixels, y down."""
-    a, b, c = xy[triangles[:, 0]], xy[triangles[:, 1]], xy[triangles[:, 2]]
-    return np.asarray(
-        (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]) < 0.0
-    )
+    x, y = xy[:, 0][triangles], xy[:, 1][triangles]
+    return np.asarray(_twice_area(x, y) < 0.0)
 
 
-def _ragged(counts: Index) -> tuple[Index, Index]:
-    """Owner and offset of each item when owner i has counts[i] of them."""
-    owner = np.repeat(np.arange(len(counts)), counts)
-    starts = np.cumsum(counts) - counts
-    return owner, np.arange(len(owner)) - starts[owner]
+def _twice_area(x: Float, y: Float) -> Float:
+    return np.asarray((x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0]))
 
 
 def rasterise(
@@ -50,56 +47,78 @@ def rasterise(
     """Visible pixels of a mesh; pixel centres are integers.
 
     xy (V, 2) pixels; inverse_depth (V,) > 0, larger is nearer; triangles (T, 3), drawn whichever way they
-    face; corners (T, 3, C) attribute values at their corners. Pixels outside height x width are dropped.
+    face; corners (C, T, 3) attribute values at their corners. Pixels outside height x width are dropped.
     """
-    x, y = xy[triangles, 0], xy[triangles, 1]  # (T, 3)
-    values = np.concatenate([inverse_depth[triangles][..., None], corners], axis=2)
-    det = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
-    keep = np.abs(det) > 1e-6
-    x, y, values, det = x[keep], y[keep], values[keep], det[keep]
-    source = np.flatnonzero(keep)
-    d1, d2 = values[:, 1] - values[:, 0], values[:, 2] - values[:, 0]
-    inv = (1.0 / det)[:, None]
-    per_x = (d1 * (y[:, 2] - y[:, 0])[:, None] - d2 * (y[:, 1] - y[:, 0])[:, None]) * inv
-    per_y = (d2 * (x[:, 1] - x[:, 0])[:, None] - d1 * (x[:, 2] - x[:, 0])[:, None]) * inv
+    x, y = xy[:, 0][triangles], xy[:, 1][triangles]
+    area = _twice_area(x, y)
+    owner, row, begin, count = _runs(x, y, area, height, width)
 
-    first_row = np.maximum(np.ceil(y.min(1)), 0).astype(np.int64)
-    last_row = np.minimum(np.floor(y.max(1)), height - 1).astype(np.int64)
-    owner, offset = _ragged(np.maximum(last_row - first_row + 1, 0))
-    row = first_row[owner] + offset
-    left, right = _run_ends(x, y, np.sign(det), owner, row)
-    begin = np.maximum(np.ceil(left), 0).astype(np.int64)
-    end = np.minimum(np.floor(right), width - 1).astype(np.int64)
-    run_start = (
-        values[owner, 0]
-        + per_x[owner] * (begin - x[owner, 0])[:, None].astype(np.float32)
-        + per_y[owner] * (row - y[owner, 0])[:, None].astype(np.float32)
-    )
-    run, step = _ragged(np.maximum(end - begin + 1, 0))
-    pixel = row[run] * width + begin[run] + step
-    step = step.astype(np.float32)
-    slope = per_x[owner]
-    depth = run_start[run, 0] + slope[run, 0] * step
+    z = inverse_depth[triangles]
+    right, down = _gradient(x, y, area, z)
+    dx = (begin - x[:, 0][owner]).astype(np.float32)
+    dy = (row - y[:, 0][owner]).astype(np.float32)
+    slope = right[owner]
+    nearness = z[:, 0][owner] + slope * dx + down[owner] * dy
+
+    start = np.cumsum(count) - count
+    item = np.arange(int(count.sum()))
+    pixel = np.repeat(row * width + begin - start, count) + item
+    step = (item - np.repeat(start, count)).astype(np.float32)
+    depth = np.repeat(nearness, count) + np.repeat(slope, count) * step
     nearest = np.zeros(height * width, np.float32)
     np.maximum.at(nearest, pixel, depth)
     seen = np.flatnonzero(depth >= nearest[pixel])
-    run, step, pixel = run[seen], step[seen, None], pixel[seen]
-    return Fragments(
-        pixel // width, pixel % width, source[owner[run]], run_start[run, 1:] + slope[run, 1:] * step
-    )
+
+    pixel = pixel[seen]
+    run = np.repeat(np.arange(len(count)), count)[seen]
+    triangle = owner[run]
+    dx = dx[run] + step[seen]
+    dy = dy[run]
+    values = np.empty((len(corners), len(seen)), np.float32)
+    for value, corner in zip(values, corners, strict=True):  # columns stay contiguous: three times as fast
+        right, down = _gradient(x, y, area, corner)
+        np.take(corner[:, 0], triangle, out=value)
+        value += right[triangle] * dx
+        value += down[triangle] * dy
+    return Fragments(pixel, triangle, values)
 
 
-def _run_ends(x: Float, y: Float, sign: Float, owner: Index, row: Index) -> tuple[Float, Float]:
-    """Leftmost and rightmost admitted x (R,) of each run: the half-planes of the three edges."""
-    left = np.full(len(owner), -np.inf, np.float32)
-    right = np.full(len(owner), np.inf, np.float32)
-    for a, b in ((0, 1), (1, 2), (2, 0)):
-        dx, dy = x[:, b] - x[:, a], y[:, b] - y[:, a]
-        flat = np.abs(dy) < 1e-7
-        slope = np.where(flat, 0.0, dx / np.where(flat, 1.0, dy)).astype(np.float32)
-        at = x[owner, a] + slope[owner] * (row - y[owner, a]).astype(np.float32)
-        bounds_left = ((sign * dy < 0.0) & ~flat)[owner]
-        bounds_right = ((sign * dy > 0.0) & ~flat)[owner]
-        left = np.where(bounds_left, np.maximum(left, at), left)
-        right = np.where(bounds_right, np.minimum(right, at), right)
-    return left, right
+def _gradient(x: Float, y: Float, area: Float, value: Float) -> tuple[Float, Float]:
+    """Change (T,) of corner values (T, 3) per pixel to the right and down."""
+    d1, d2 = value[:, 1] - value[:, 0], value[:, 2] - value[:, 0]
+    scale = 1.0 / np.where(np.abs(area) < _FLAT, np.float32(1.0), area)
+    right = (d1 * (y[:, 2] - y[:, 0]) - d2 * (y[:, 1] - y[:, 0])) * scale
+    down = (d2 * (x[:, 1] - x[:, 0]) - d1 * (x[:, 2] - x[:, 0])) * scale
+    return right, down
+
+
+def _extent(v: Float) -> tuple[Float, Float]:
+    """Least and greatest of three columns (T, 3)."""
+    a, b, c = v[:, 0], v[:, 1], v[:, 2]
+    return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+
+
+def _runs(x: Float, y: Float, area: Float, height: int, width: int) -> tuple[Index, Index, Index, Index]:
+    """Runs of pixels that triangles cover: their triangle, row, first column, length (each (R,))."""
+    y_low, y_high = _extent(y)
+    first = np.maximum(np.ceil(y_low), 0).astype(np.int64)
+    last = np.minimum(np.floor(y_high), height - 1).astype(np.int64)
+    rows = np.maximum(last - first + 1, 0) * (np.abs(area) >= _FLAT)
+    owner = np.repeat(np.arange(len(rows)), rows)
+    row = np.arange(len(owner)) + np.repeat(first - (np.cumsum(rows) - rows), rows)
+    height_at = row.astype(np.float32)
+
+    left, right = (bound[owner] for bound in _extent(x))
+    sense = np.sign(area)
+    for a, b in ((0, 1), (1, 2), (2, 0)):  # each edge bounds its rows from the left or from the right
+        rise = y[:, b] - y[:, a]
+        slope = (x[:, b] - x[:, a]) / np.where(np.abs(rise) < 1e-7, np.float32(1.0), rise)
+        offset = x[:, a] - slope * y[:, a]
+        at = offset[owner] + slope[owner] * height_at
+        side = (sense * rise)[owner]
+        np.maximum(left, at, out=left, where=side < -1e-7)
+        np.minimum(right, at, out=right, where=side > 1e-7)
+    begin = np.maximum(np.ceil(left), 0).astype(np.int64)
+    count = np.minimum(np.floor(right), width - 1).astype(np.int64) - begin + 1
+    some = np.flatnonzero(count > 0)
+    return owner[some], row[some], begin[some], count[some]

@@ -76,19 +76,17 @@ class Shader:
 
     def __init__(self, head: Head) -> None:
         self.head = head
-        single = np.ones(len(head.triangles), bool)
-        for part in head.parts:  # two-sided parts list each triangle twice: normals take the first
-            if part.name in ("ear", "curtain"):
-                own = np.flatnonzero(
-                    np.isin(head.triangles, part.first + np.arange(len(part.occlusion))).all(1)
-                )
-                single[own[len(own) // 2 :]] = False
-        self.single = np.flatnonzero(single)
+        _, once = np.unique(np.sort(head.triangles, axis=1), axis=0, return_index=True)
+        self.single = np.sort(
+            once
+        )  # two-sided patches list their triangles twice; the first gives the normal
         self.meet = incidence(head.triangles[self.single], head.vertex_count)
         self.gloss = np.zeros(head.vertex_count, np.float32)
         for name, value in _GLOSS.items():
             self.gloss[np.unique(head.triangles[head.of(name)])] = value
-        self.eyes = np.flatnonzero(head.of("eye"))
+        self.eye = head.of("eye")
+        self.uv = np.ascontiguousarray((head.uv * atlas.SIDE - 0.5).transpose(2, 0, 1), np.float32)  # texels
+        self.per_radian = np.float32(0.5 * atlas.SIDE * atlas.EYE[2] / np.deg2rad(atlas.EYE_DEGREES))
         self.face = head.of("face")
         self._hair, self._curtain, self._ears = head.of("hair"), head.of("curtain"), head.of("ear")
 
@@ -100,47 +98,38 @@ class Shader:
         return ~hidden if look.ears else ~(hidden | self._ears)
 
     def shade(self, points: Float, light: Light, look: Look) -> Float:
-        """Display-space factors and highlight of each vertex (P, 4): blue, green, red, highlight."""
+        """Display-space factors and highlight of each vertex (4, P): blue, green, red, highlight."""
         n = normals(points, self.head.triangles[self.single], self.meet)
         lit = irradiance(n, light) * self.head.occlusion[:, None]
         half = light.direction + np.array([0.0, 0.0, 1.0], np.float32)
         half /= np.linalg.norm(half)
         spark = look.shine * self.gloss * self.head.occlusion * np.clip(n @ half, 0.0, None) ** 16
-        return np.concatenate([np.sqrt(np.maximum(lit, 0.0)), spark[:, None]], axis=1)
+        return np.concatenate([np.sqrt(np.maximum(lit, 0.0)).T, spark[None]])
 
 
 def draw_head(
     image: Image, points: Float, shader: Shader, texture: Image, light: Light, look: Look, gaze: Float
-) -> NDArray[np.bool_]:
-    """Draws the head into image (S, S, 3) in place; returns where the face mesh itself shows (S, S).
+) -> Index:
+    """Draws the head into image (S, S, 3) in place; returns the pixels (row x S + column) of the face mesh.
 
     points (P, 3) camera space; gaze (2,) radians to the left and up from straight ahead.
     """
     size, head = len(image), shader.head
-    xy = pose.project(points, size).astype(np.float32)
+    xy = pose.project(points, size)
     show = np.flatnonzero(facing(xy, head.triangles) & shader.shown(look))
     triangles = head.triangles[show]
-    uv = head.uv.copy()
-    uv[shader.eyes] += (
-        gaze * np.float32(0.5 * atlas.EYE[2] / np.deg2rad(atlas.EYE_DEGREES)) * np.float32([-1.0, 1.0])
-    )
-    shade = shader.shade(points, light, look)
-    corners = np.concatenate(
-        [uv[show] * np.float32(len(texture)) - np.float32(0.5), shade[triangles]], axis=2
-    )
-    low = np.clip(np.floor(xy.min(0)).astype(int), 0, size)
-    high = np.clip(np.ceil(xy.max(0)).astype(int) + 1, 0, size)
-    inverse = (1.0 / np.maximum(-points[:, 2], 0.05)).astype(np.float32)
-    width, height = (high - low).tolist()
-    seen = rasterise(xy - low.astype(np.float32), inverse, triangles, corners, height, width)
-    texel = _sample(texture, seen.values[:, 0], seen.values[:, 1])
-    colour = texel * seen.values[:, 2:5] + 255.0 * seen.values[:, 5:6]
-    rows, cols = seen.rows + low[1], seen.cols + low[0]
-    image[rows, cols] = np.minimum(colour, 255.0)
-    mask = np.zeros((size, size), bool)
-    face = shader.face[show[seen.triangle]]
-    mask[rows[face], cols[face]] = True
-    return mask
+    corners = np.empty((6, len(show), 3), np.float32)
+    corners[:2] = shader.uv[:, show]
+    corners[:2, shader.eye[show]] += (gaze * shader.per_radian * np.float32([-1.0, 1.0]))[:, None, None]
+    corners[2:] = shader.shade(points, light, look)[:, triangles]
+    inverse = 1.0 / np.maximum(-points[:, 2], np.float32(0.05))
+    seen = rasterise(xy, inverse, triangles, corners, size, size)
+    colour = _sample(texture, seen.values[0], seen.values[1])
+    highlight = 255.0 * seen.values[5]
+    for channel, lit in enumerate(seen.values[2:5]):
+        colour[:, channel] = np.minimum(colour[:, channel] * lit + highlight, 255.0)
+    image.reshape(-1, 3)[seen.pixel] = colour
+    return np.asarray(seen.pixel[shader.face[show[seen.triangle]]])
 
 
 def _sample(texture: Image, u: Float, v: Float) -> Image:
@@ -160,30 +149,40 @@ class Wardrobe:
     def __init__(self, torso: Torso) -> None:
         self.torso = torso
         self.meet = incidence(torso.triangles, len(torso.points))
+        around, down = torso.uv.T
+        self.folds = (1.0 + 0.05 * np.sin(23.0 * around + 9.0 * down) * np.sin(17.0 * down))[:, None]
 
     def draw(self, image: Image, points: Float, light: Light, look: Look) -> None:
         """Draws the torso at points (P, 3, camera space) into image (S, S, 3) in place."""
         size, torso = len(image), self.torso
-        xy = pose.project(points, size).astype(np.float32)
+        xy = pose.project(points, size)
         n = normals(points, torso.triangles, self.meet)
-        shade = np.sqrt(np.maximum(irradiance(n, light), 0.0))
-        folds = 1.0 + 0.05 * np.sin(23.0 * torso.uv[:, 0] + 9.0 * torso.uv[:, 1]) * np.sin(
-            17.0 * torso.uv[:, 1]
-        )
-        colour = (look.clothes * shade * folds[:, None]).astype(np.float32)
+        shade = np.sqrt(np.maximum(irradiance(n, light), 0.0)) * self.folds
+        colour = (look.clothes * shade).astype(np.float32)
         show = torso.triangles[facing(xy, torso.triangles)]
-        inverse = (1.0 / np.maximum(-points[:, 2], 0.05)).astype(np.float32)
-        seen = rasterise(xy, inverse, show, colour[show], size, size)
-        image[seen.rows, seen.cols] = np.minimum(seen.values, 255.0)
+        inverse = 1.0 / np.maximum(-points[:, 2], np.float32(0.05))
+        seen = rasterise(xy, inverse, show, colour.T[:, show], size, size)
+        image.reshape(-1, 3)[seen.pixel] = np.minimum(seen.values, 255.0).T.astype(np.uint8)
+        image[:] = cv2.GaussianBlur(image, (3, 3), 0.8)
 
 
-def camera(image: Image, noise: Image, rng: np.random.Generator) -> Image:
-    """Optics and sensor: blur, exposure, and noise from a tile (N, N, 3) of mean 128."""
+def camera(image: Image, window: tuple[slice, slice], noise: Image, rng: np.random.Generator) -> Image:
+    """Optics and sensor: blur inside a window (the rest is out of focus), exposure, and noise from a tile.
+
+    noise (N, N, 3) has mean 128.
+    """
     size = len(image)
     sigma = float(rng.uniform(0.5, 1.05)) * max(size / 800.0, 0.5)
-    image = np.asarray(cv2.GaussianBlur(image, (5, 5), sigma), np.uint8)
+    image[window] = cv2.GaussianBlur(image[window], (5, 5), sigma)
     at = rng.integers(0, len(noise) - size + 1, 2)
     tile = noise[at[0] : at[0] + size, at[1] : at[1] + size]
     amount = float(rng.uniform(0.08, 0.5))
     gain = float(rng.uniform(0.85, 1.15))
     return np.asarray(cv2.addWeighted(image, gain, tile, amount, -128.0 * amount), np.uint8)
+
+
+def window(xy: Float, size: int) -> tuple[slice, slice]:
+    """Rows and columns around image points (N, 2), clipped to the image and never empty."""
+    low = np.clip(np.floor(xy.min(0)).astype(int) - 3, 0, size - 8)
+    high = np.clip(np.ceil(xy.max(0)).astype(int) + 4, low + 8, size)
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
