@@ -181,7 +181,8 @@ class Driver:
         current = self._rounds[-1]
         if self._begun >= current.trials or self._must_stop_proposing():
             return False
-        self._hand_out(current, self._suggester.claim())
+        with self.store.batch():
+            self._hand_out(current, self._suggester.claim())
         return True
 
     def _hand_out(self, current: Round, trial_id: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import statistics
 import sys
@@ -175,7 +176,7 @@ class Display(Watcher):
         return ", ".join(parts) + (f", {left} left" if left else "")
 
     def _minutes_left(self) -> str:
-        if self._worked < 0.5:
+        if self._worked < 0.5 or not self._fractions:
             return ""
         remaining = self._total() - self._over() - sum(self._fractions.values())
         seconds = remaining * (time.monotonic() - self._began) / self._worked
@@ -199,7 +200,8 @@ class Curves(Watcher):
             folder = str(self._run.tensorboard(job.study, job.number))
             writer = self._writers[job.key] = SummaryWriter(folder, flush_secs=30)
         for name, value in epoch.metrics.items():
-            writer.add_scalar(name, value, epoch.number)
+            if math.isfinite(value):
+                writer.add_scalar(name, value, epoch.number)
 
     def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None:
         self._close(job.key)

@@ -5,11 +5,12 @@ difference is as large as the one between architectures. So nothing is said
 from single runs. With n_a runs y_a of architecture a at one fidelity,
 
     s^2 = sum_a (n_a - 1) s_a^2 / nu,   nu = sum_a (n_a - 1)        the pooled seed noise
-    a is tied with the best b  where  mean_a - mean_b <= t(nu, 1 - alpha / k) s sqrt(1/n_a + 1/n_b)
+    a is tied with the best b  where  mean_a - mean_b <= t(nu, 1 - alpha / 2k) s sqrt(1/n_a + 1/n_b)
 
 for k comparisons (Bonferroni), alpha 0.05: a subset selection that holds the
-truly best of the compared architectures with probability 1 - alpha (Gupta 1965;
-Hsu 1984). The run that made an architecture a finalist was the luckiest of many
+truly best of the compared architectures with probability 1 - alpha at least
+(Gupta 1965; Hsu 1984). The interval of the gain over the control is the same test
+turned round, so it covers 0 exactly where the two cannot be told apart. The run that made an architecture a finalist was the luckiest of many
 and is left out of its mean: only re-runs count (the winner's curse).
 tests/test_nas_select.py checks both claims by simulation.
 """
@@ -65,7 +66,7 @@ class Selection:
     winner: Estimate | None  # the best, where nothing else is tied with it
     interval: tuple[float, float] | None  # 95 % of the best's mean, mm
     control: Estimate | None
-    gain: tuple[float, float, float] | None  # control minus best and its 95 % interval, mm
+    gain: tuple[float, float, float] | None  # control minus best and its simultaneous 95 % interval, mm
     noise_sd_mm: float | None
     tied: tuple[ArchSpec, ...]  # with the best, itself first; the control where it is among them
     control_is_tied: bool
@@ -95,13 +96,14 @@ def tied_with_best(
     """Those of `estimates` that cannot be told from `best`; all of them where the noise is unknown."""
     if noise is None:
         return list(estimates)
-    critical = t_quantile(1 - alpha / max(1, len(estimates) - 1), noise.freedom)
+    half = [margin(e, best, noise, len(estimates) - 1, alpha) for e in estimates]
+    return [e for e, h in zip(estimates, half, strict=True) if e is best or e.mean - best.mean <= h]
 
-    def is_tied(e: Estimate) -> bool:
-        margin = critical * noise.sd_mm * math.sqrt(1 / len(e.values) + 1 / len(best.values))
-        return e is best or e.mean - best.mean <= margin
 
-    return [e for e in estimates if is_tied(e)]
+def margin(a: Estimate, b: Estimate, noise: Noise, comparisons: int, alpha: float = ALPHA) -> float:
+    """Half the width of the interval of mean_a - mean_b, simultaneous over so many comparisons."""
+    critical = t_quantile(1 - alpha / (2 * max(1, comparisons)), noise.freedom)
+    return critical * noise.sd_mm * math.sqrt(1 / len(a.values) + 1 / len(b.values))
 
 
 def estimates(records: Iterable[TrialRecord], fidelity: str) -> list[Estimate]:
@@ -158,7 +160,7 @@ def select(records: Sequence[TrialRecord], fidelity: str | None = None) -> Selec
         winner=best if alone else None,
         interval=_interval(best, noise),
         control=control,
-        gain=_gain(best, control, noise),
+        gain=_gain(best, control, noise, len(rows) - 1),
         noise_sd_mm=noise.sd_mm if noise else None,
         tied=tuple(e.arch for e in members),
         control_is_tied=control_is_tied,
@@ -188,12 +190,13 @@ def _interval(best: Estimate, noise: Noise | None) -> tuple[float, float] | None
     return best.mean - half, best.mean + half
 
 
-def _gain(best: Estimate, control: Estimate | None, noise: Noise | None) -> tuple[float, float, float] | None:
+def _gain(
+    best: Estimate, control: Estimate | None, noise: Noise | None, comparisons: int
+) -> tuple[float, float, float] | None:
     if control is None or noise is None:
         return None
     difference = control.mean - best.mean
-    spread = noise.sd_mm * math.sqrt(1 / len(best.values) + 1 / len(control.values))
-    half = t_quantile(1 - ALPHA / 2, noise.freedom) * spread
+    half = margin(best, control, noise, comparisons)
     return difference, difference - half, difference + half
 
 

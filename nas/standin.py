@@ -52,7 +52,7 @@ class Standin:
     """The objective of nas/trial.py without training.
 
     seconds: pretended length of a run; noise_mm: standard deviation between seeds; fail: share of
-    architectures that fail, `memory` that run out of memory unless alone, `diverge` whose error is NaN.
+    architectures that fail, `memory` that run out of memory, `diverge` whose error is NaN.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Standin:
         epochs = _read(checkpoint)
         for number in range(len(epochs) + 1, intervals + 1):
             time.sleep(self.seconds / intervals)
-            value = float("nan") if 0.5 < draw < 0.5 + self.diverge else curve[number - 1]
+            value = float("nan") if (draw + 0.5) % 1 < self.diverge else curve[number - 1]
             epochs.append(
                 Epoch(number, number * proxy.epochs / intervals, _metrics(value), self.seconds / intervals)
             )

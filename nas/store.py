@@ -18,7 +18,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,6 +89,29 @@ class SingleWriterJournal(JournalFileBackend):
             _cut_torn_end(path)
             Path(f"{path}.lock").unlink(missing_ok=True)
         super().__init__(str(path))
+        self._batches = 0
+
+    @contextmanager
+    def batch(self, wait: bool = True) -> Iterator[None]:
+        """Wait for the disk once, after everything written inside, or not at all.
+
+        A wait is most of what a write costs (3.6 ms of 3.7 here). What was written but not waited for is
+        lost with the machine's power, never with the process.
+        """
+        self._batches += 1
+        try:
+            yield
+        finally:
+            self._batches -= 1
+        if wait and not self._batches:
+            self._synchronise()
+
+    def _synchronise(self) -> None:
+        descriptor = os.open(self._file_path, os.O_WRONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
@@ -97,7 +121,8 @@ class SingleWriterJournal(JournalFileBackend):
             written = 0
             while written < len(lines):
                 written += os.write(descriptor, lines[written:])
-            os.fsync(descriptor)
+            if not self._batches:
+                os.fsync(descriptor)
         except OSError as error:
             os.ftruncate(descriptor, size)
             raise StoreError(
@@ -131,8 +156,11 @@ def _is_whole(line: bytes) -> bool:
 class Store:
     """The studies of one search. Opened for reading unless `write`."""
 
-    def __init__(self, storage: BaseStorage, prefix: str = "") -> None:
+    def __init__(
+        self, storage: BaseStorage, prefix: str = "", journal: SingleWriterJournal | None = None
+    ) -> None:
         self.storage = storage
+        self._journal = journal
         self._prefix = prefix
         self._done: dict[int, TrialRecord] = {}  # finished trials never change
 
@@ -149,7 +177,8 @@ class Store:
         if url is None:
             if not write and not run.study_log.exists():
                 raise RunError(f"{run.path} has no study.log: the search has recorded nothing yet")
-            return cls(JournalStorage(SingleWriterJournal(run.study_log, repair=write)), prefix)
+            journal = SingleWriterJournal(run.study_log, repair=write)
+            return cls(JournalStorage(journal), prefix, journal)
         try:
             return cls(optuna.storages.get_storage(url), prefix)
         except Exception as error:  # SQLAlchemy's and the driver's own kinds
@@ -183,6 +212,10 @@ class Store:
 
     # --- writing; the driver only ---
 
+    def batch(self, wait: bool = True) -> AbstractContextManager[None]:
+        """Several writes, one wait for the disk at most. A killed process loses none of them either way."""
+        return nullcontext() if self._journal is None else self._journal.batch(wait)
+
     def study_name(self, short: str) -> str:
         return self._prefix + short
 
@@ -213,9 +246,10 @@ class Store:
         return [t._trial_id for t in trials if "job" not in t.user_attrs]
 
     def report(self, trial_id: int, interval: int, l_error_mm: float) -> None:
-        """Add a point to the curve; a value that is not finite is no point."""
+        """Add a point to the curve; a value that is not finite is no point. The checkpoint has it too."""
         if math.isfinite(l_error_mm):
-            self.storage.set_trial_intermediate_value(trial_id, interval, l_error_mm)
+            with self.batch(wait=False):
+                self.storage.set_trial_intermediate_value(trial_id, interval, l_error_mm)
 
     def finish(
         self,
@@ -233,10 +267,11 @@ class Store:
         if state == "complete" and not finite:
             state, reason = "failed", reason or f"L_error is not finite ({l_error_mm})"
         ending = {"reason": reason, "parts": _finite(parts or {}), "seconds": seconds, "hardware": hardware}
-        self.storage.set_trial_user_attr(trial_id, "end", ending)
         final = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         values = [float(l_error_mm)] if state == "complete" and l_error_mm is not None else None
-        self.storage.set_trial_state_values(trial_id, final[state], values)
+        with self.batch():
+            self.storage.set_trial_user_attr(trial_id, "end", ending)
+            self.storage.set_trial_state_values(trial_id, final[state], values)
 
 
 def _finite(parts: dict[str, float]) -> dict[str, float]:

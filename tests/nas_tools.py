@@ -1,0 +1,44 @@
+"""Small searches for the tests of nas: everything real but the training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nas.config import SearchConfig
+from nas.driver import Driver
+from nas.inprocess import run_all
+from nas.plan import Plan, resolve
+from nas.run_dir import RunDir
+from nas.standin import Standin
+from nas.store import Store
+
+SMALL = {"max_depth": 6, "max_width": 128, "width_step": 16}  # a space of thousands, built in milliseconds
+
+
+def plan(budget: str = "5.1GFLOPs", **changes) -> Plan:
+    values = {"strategy": "random", "trials": 6, "objective": "nas.standin:Standin", **changes}
+    return resolve(SearchConfig(budget, **values), gpus=0)
+
+
+def small_plan(**changes) -> Plan:
+    return plan("0.5GFLOPs", **{"space": SMALL, "tolerance": 0.1, **changes})
+
+
+def driver(path: Path, made: Plan) -> Driver:
+    """On a new or old store in `path`, as a new or resumed search would."""
+    run = RunDir(path)
+    if not run.run_json.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        run.write({"store": {"url": None, "prefix": ""}, "baseline_l_error_mm": 154.0})
+    return Driver(made, Store.open(path, write=True), run.checkpoint)
+
+
+def search(path: Path, made: Plan, objective=None, rungs=None) -> list:
+    """Run a whole search in this process; its records."""
+    one = driver(path, made)
+    run_all(one, objective or Standin(), rungs)
+    return one.store.records()
+
+
+def proposals(records) -> list:
+    return [r for r in records if r.role == "proposal"]

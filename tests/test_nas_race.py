@@ -1,0 +1,62 @@
+"""Repeats: the control first, then only where they can still change the answer."""
+
+from test_nas_select import ARCHS, RESNET, record, runs
+
+from nas.race import control_repeats, finalists, next_repeats, still_tied
+
+
+def ask(records, contenders, seeds=3):
+    return next_repeats(records, "mini", contenders, seeds=seeds, seed=0)
+
+
+def test_the_control_gets_every_seed_that_it_lacks():
+    wanted = control_repeats([], "mini", RESNET, "resnet34", seeds=3, seed=5)
+    assert [(w.role, w.arch, w.seed) for w in wanted] == [("control", RESNET, s) for s in (5, 6, 7)]
+    some = [
+        record(RESNET, 95.0, role="control", seed=5),
+        record(RESNET, 0, role="control", seed=6, state="running"),
+    ]
+    assert [w.seed for w in control_repeats(some, "mini", RESNET, "resnet34", seeds=3, seed=5)] == [7]
+
+
+def test_a_failed_control_is_replaced_by_another_seed_and_given_up_after_two():
+    failed = [record(RESNET, 0, role="control", seed=0, state="failed")]
+    assert [w.seed for w in control_repeats(failed, "mini", RESNET, "", seeds=3, seed=0)] == [1, 2, 3]
+    failed.append(record(RESNET, 0, role="control", seed=1, state="failed"))
+    assert control_repeats(failed, "mini", RESNET, "", seeds=3, seed=0) == []
+
+
+def test_finalists_are_the_best_first_runs_without_the_control_and_without_pruned_ones():
+    records = [record(a, 100.0 - i) for i, a in enumerate(ARCHS[:5])]
+    records += [record(RESNET, 1.0), record(ARCHS[6], 2.0, state="pruned")]
+    assert finalists(records, "mini", RESNET, 3) == [ARCHS[4], ARCHS[3], ARCHS[2]]
+
+
+def test_each_round_gives_one_seed_to_those_with_the_fewest():
+    records = [record(a, 90.0) for a in ARCHS[:2]] + runs(ARCHS[0], "repeat", [90.0])
+    assert [(w.arch, w.seed) for w in ask(records, ARCHS[:2])] == [(ARCHS[1], 1)]
+
+
+def test_no_more_is_asked_while_a_round_runs_or_when_all_have_their_seeds():
+    running = [record(ARCHS[0], 0, role="repeat", state="running")]
+    assert ask(running, ARCHS[:2]) == []
+    done = [r for a in ARCHS[:2] for r in runs(a, "repeat", [90.0, 90.1, 90.2])]
+    assert ask(done, ARCHS[:2]) == []
+
+
+def test_repeats_are_spent_only_on_those_still_tied():
+    records = runs(RESNET, "control", [95.0, 95.1, 94.9])
+    records += runs(ARCHS[0], "repeat", [90.0, 90.1]) + runs(ARCHS[1], "repeat", [96.0, 96.1])
+    records += runs(ARCHS[2], "repeat", [90.1, 90.0])
+    assert [w.arch for w in ask(records, ARCHS[:3])] == [ARCHS[0], ARCHS[2]]
+    assert still_tied(records, "mini", ARCHS[:3]) == [ARCHS[0], ARCHS[2]]
+
+
+def test_no_seed_is_used_twice_for_an_architecture_at_a_fidelity():
+    records = [record(ARCHS[0], 90.0, seed=0), record(ARCHS[0], 91.0, seed=1)]
+    assert ask(records, ARCHS[:1])[0].seed == 2
+
+
+def test_an_architecture_whose_repeats_fail_is_left_alone():
+    failed = [record(ARCHS[0], 0, role="repeat", seed=s, state="failed") for s in (1, 2)]
+    assert ask(failed, ARCHS[:1]) == []

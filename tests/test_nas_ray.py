@@ -1,0 +1,199 @@
+"""Searches on Ray Tune: the traps of 2.60 with Optuna 5, and that we are not caught in them.
+
+One search is run for the whole module, as a user would, in a process of its own: halving, a worker
+that dies, a trial that runs out of memory, errors that are not finite.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from nas.store import REPEATS, Store
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+SPACE = ["--max-depth", "6", "--max-width", "128", "--width-step", "16", "--tolerance", "0.1"]
+
+
+def command(out, notes, *more, **settings):
+    arguments = json.dumps({"notes": str(notes), **settings})
+    base = [sys.executable, "-m", "nas.search", "--out", str(out), *more]
+    if "--resume" in more:
+        return base
+    objective = ["--objective", "noted_objective:Noted", "--objective-args", arguments]
+    return [*base, "--budget", "0.5GFLOPs", *SPACE, *objective]
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    root = tmp_path_factory.mktemp("ray")
+    settings = {"die_once": 5, "memory_once": 8, "diverge": 0.15, "seconds": 0.12}
+    more = ["--strategy", "random", "--trials", "14", "--scheduler", "asha", "--seed", "3"]
+    done = subprocess.run(
+        command(root / "run", root / "notes", *more, **settings),
+        capture_output=True, text=True, env=environment(), cwd=root, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + (root / "run" / "log.txt").read_text()
+    return root, done
+
+
+def frozen(root, state):
+    store = Store.open(root / "run")
+    ids = [i for name, i in store.studies().items() if name != REPEATS]
+    return [t for i in ids for t in store.storage.get_all_trials(i) if t.state == state]
+
+
+def notes(root):
+    return [json.loads(line) for line in (root / "notes").read_text().splitlines()]
+
+
+def test_a_trial_that_a_rung_stopped_is_pruned_with_its_curve_and_without_a_value(searched):
+    pruned = frozen(searched[0], TrialState.PRUNED)
+    assert pruned and all(t.values is None for t in pruned)
+    assert all(1 <= len(t.intermediate_values) < 6 for t in pruned)
+    for t in pruned:  # its last validation is a rung's: 1 or 3 of 6
+        assert max(t.intermediate_values) in (1, 3)
+
+
+def test_an_error_that_is_not_finite_ends_as_failed(searched):
+    failed = [r for r in Store.open(searched[0] / "run").records() if r.state == "failed"]
+    assert failed and all("L_error is nan" in r.reason for r in failed)
+
+
+def test_nothing_is_left_running_for_the_constant_liar_to_steer_around(searched):
+    assert frozen(searched[0], TrialState.RUNNING) == []
+
+
+def test_actors_are_reused(searched):
+    begun = [n for n in notes(searched[0]) if n[0] == "begun"]
+    processes = Counter(n[3] for n in begun)
+    assert len(begun) > 17
+    assert len(processes) <= 6, "two slots, a death, a run alone, and the end of a round"
+
+
+def test_a_trial_whose_worker_died_goes_on_from_its_checkpoint(searched):
+    root = searched[0]
+    assert (root / "notes.death").exists()
+    by_run = Counter((n[1], n[2], n[0]) for n in notes(root) if n[0] != "begun")
+    assert sum(count > 1 for count in by_run.values()) <= 1, "one interval at most is trained twice"
+    assert "lost its worker" in (root / "run" / "log.txt").read_text()
+
+
+def test_a_trial_out_of_memory_is_run_again_alone(searched):
+    root = searched[0]
+    assert (root / "notes.memory").exists()
+    assert "once more, alone" in (root / "run" / "log.txt").read_text()
+    assert not any("memory" in r.reason for r in Store.open(root / "run").records())
+
+
+def test_no_architecture_is_trained_twice_with_a_seed(searched):
+    records = Store.open(searched[0] / "run").records()
+    assert len({r.key for r in records}) == len(records)
+
+
+def test_the_terminal_shows_our_lines_and_nobody_elses(searched):
+    done = searched[1]
+    assert "architecture" in done.stdout and "baseline" in done.stdout
+    for line in done.stderr.splitlines():
+        assert line[2] == line[5] == ":" and " runs, " in line, line
+    assert "Warning" not in done.stderr and "ray" not in done.stderr.lower()
+
+
+def test_ray_leaves_nothing_in_the_run_directory(searched):
+    names = {p.name for p in (searched[0] / "run").iterdir()}
+    assert names == {"best", "checkpoints", "lock", "log.txt", "run.json", "study.log", "tensorboard"}
+    assert list((searched[0] / "run" / "checkpoints").iterdir()) == []
+
+
+def test_every_trial_has_its_tensorboard_curve(searched):
+    folders = {p.name for p in (searched[0] / "run" / "tensorboard").iterdir()}
+    records = Store.open(searched[0] / "run").records()
+    assert {f"{r.study}_{r.number}" for r in records if r.curve} <= folders
+
+
+def start(out, seen, *more, **settings):
+    return subprocess.Popen(
+        command(out, seen, *more, **settings),
+        env=environment(), cwd=out.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def wait_for_notes(path, count, process):
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline and process.poll() is None:
+        if path.exists() and len(path.read_text().splitlines()) >= count:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"the search did not get far enough: {process.communicate()[0]}")
+
+
+def children(pid):
+    """Every process below `pid`, with its name: (pid, name)."""
+    parents, names = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                text = (entry / "stat").read_text()
+            except OSError:
+                continue
+            head, _, tail = text.rpartition(")")
+            parents[int(entry.name)] = int(tail.split()[1])
+            names[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ") or head
+    found, front = [], [pid]
+    while front:
+        front = [p for p, parent in parents.items() if parent in front]
+        found += [(p, names[p]) for p in front]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["driver", "worker", "raylet"])
+def test_three_kills_of_a_victim_lose_and_repeat_nothing(tmp_path, victim):
+    out, seen = tmp_path / "run", tmp_path / "notes"
+    more = ["--strategy", "random", "--trials", "10"]
+    process = start(out, seen, *more, seconds=1.5)
+    for kill in range(3):
+        wait_for_notes(seen, 12 * (kill + 1), process)
+        if victim == "driver":
+            os.kill(process.pid, signal.SIGKILL)
+        else:
+            name = "raylet/raylet" if victim == "raylet" else "ray::"
+            os.kill(next(p for p, text in children(process.pid) if name in text), signal.SIGKILL)
+        if victim != "worker":
+            process.wait(timeout=600)
+            process = start(out, seen, "--resume")
+    assert process.wait(timeout=900) == 0, process.communicate()[0]
+    records = Store.open(out).records()
+    assert {r.state for r in records} == {"complete"}
+    assert len([r for r in records if r.role == "proposal"]) == 10
+    assert len({r.key for r in records}) == len(records)
+    trained = Counter((n[1], n[2], n[0]) for n in notes(tmp_path) if n[0] != "begun")
+    assert sum(count - 1 for count in trained.values()) <= 3 * 3, "an interval a slot and a kill at most"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_how_to_resume_and_two_searches_do_not_share_a_folder(tmp_path):
+    out, seen = tmp_path / "run", tmp_path / "notes"
+    process = start(out, seen, "--trials", "8", seconds=1.5)
+    wait_for_notes(seen, 3, process)
+    second = subprocess.run(
+        command(out, seen, "--resume"), env=environment(), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert second.returncode == 2 and "already running" in second.stderr
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert f"go on with: python -m nas.search --resume --out {out}" in text
+    assert start(out, seen, "--resume").wait(timeout=900) == 0
