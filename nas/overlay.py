@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 
 from proxy_tasks.jmlr.cache import CropCache
-from proxy_tasks.jmlr.camera import project, to_camera
+from proxy_tasks.jmlr.camera import apply_affine, invert_affine, project, to_camera
 from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
 
 LINE = (255, 200, 60)  # BGR
 SHIFT = 4  # fixed-point bits of the drawn coordinates
 OPACITY = 0.7
+SIDE = 640  # pixels of a picture
 
 
 class Overlay:
@@ -31,14 +32,16 @@ class Overlay:
         return self
 
     def draw(self, cache: CropCache, row: int, verts: np.ndarray, R: np.ndarray, T: np.ndarray) -> None:
-        """One picture: the visible edges of verts (V, 3) under the pose R (3, 3), T (3,)."""
+        """One picture of the face: the visible edges of verts (V, 3) under the pose R (3, 3), T (3,)."""
         name = Row(str(cache.subjects[row]), str(cache.actions[row]), str(cache.img_ids[row]))
         image = cv2.imread(str(self.dataset.image_path(name)))
         if image is None:
             raise RuntimeError(f"{self.dataset.image_path(name)} can no longer be read")
         points = project(verts, R, T, self.dataset.projection, image.shape[1::-1])
         visible = facing_camera(to_camera(verts, R, T), cache.topology.triangles)
-        drawn = draw_mesh(image, points, cache.topology.triangles[visible])
+        view = close_up(cache.crop[row], cache.resolution)
+        image = cv2.warpAffine(image, view, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+        drawn = draw_mesh(image, apply_affine(points, view), cache.topology.triangles[visible])
         if self._scratch is None:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self._scratch = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}-", dir=self.folder.parent))
@@ -54,6 +57,19 @@ class Overlay:
             for file in self._scratch.iterdir():
                 os.replace(file, self.folder / file.name)
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def close_up(crop: np.ndarray, resolution: int) -> np.ndarray:
+    """(2, 3) full-image pixels to SIDE x SIDE: the upright square around what the network saw.
+
+    crop (2, 3) takes full-image pixels to the crop of `resolution` pixels. So the face is in the picture
+    wherever the prediction is.
+    """
+    frame = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (resolution - 1.0)
+    corners = apply_affine(frame, invert_affine(crop))
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    scale = (SIDE - 1) / (high - low).max()
+    return np.array([[scale, 0, -scale * low[0]], [0, scale, -scale * low[1]]])
 
 
 def facing_camera(camera: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -135,10 +135,10 @@ def test_overlays_show_the_mesh_on_the_images_that_were_asked_for(run, wcpa_of_t
     assert main([str(run), "--split", "test", "--out", str(out), "--overlay", "3", *QUIET]) == 0
     pictures = sorted((tmp_path / "test_overlay").iterdir())
     assert len(pictures) == 3 and len(list(tmp_path.iterdir())) == 2
-    subject, action, image = pictures[0].stem[:4], pictures[0].stem[5:-7], pictures[0].stem[-6:]
-    original = cv2.imread(str(wcpa_of_ten / "image" / subject / action / f"{image}_ar.jpg"))
-    changed = (cv2.imread(str(pictures[0])) != original).any(axis=2)
-    assert 0.005 < changed.mean() < 0.5
+    picture = cv2.imread(str(pictures[0])).astype(int)
+    assert picture.shape == (640, 640, 3)
+    blue = picture[..., 0] - picture[..., 2] > 60  # the lines' colour, which no skin has
+    assert 0.05 < blue.mean() < 0.6
 
 
 def test_only_edges_that_face_the_camera_are_drawn_where_they_project():
