@@ -1,0 +1,93 @@
+"""The layout of the project: imports run one way, and each heavy dependency has one home."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("space", "proxy_tasks", "nas", "reports")  # each may import itself and those before it
+HOMES = {
+    "ray": ("nas/launch.py", "nas/retrain.py"),
+    "optuna": ("nas/suggest.py", "nas/store.py"),
+    "matplotlib": ("reports/figures",),
+    "pandas": ("reports",),
+    "jinja2": ("reports",),
+    "onnx": ("nas/exports",),
+    "onnxruntime": ("nas/exports",),
+    "onnxscript": ("nas/exports",),
+    "tensorboardX": ("nas",),
+    "fvcore": ("nas/exports",),
+    "cv2": ("proxy_tasks", "nas", "reports"),
+    "torch": ("proxy_tasks", "nas", "reports"),
+    "scipy": ("proxy_tasks", "nas", "reports"),
+}
+
+
+def _sources(room: str) -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted((ROOT / room).rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+
+
+def _imported(tree: ast.AST, *, for_types: bool = True) -> Iterator[str]:
+    """Top-level names of all imports, those inside functions too; under TYPE_CHECKING on request."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield str(node.module).partition(".")[0]
+        elif for_types or not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from _imported(node, for_types=for_types)
+
+
+def test_the_reader_of_imports_sees_lazy_ones_and_can_leave_out_types():
+    source = "import a.b, c\ndef f():\n    from d.e import g\nif TYPE_CHECKING:\n    import h as i"
+    assert sorted(_imported(ast.parse(source))) == ["a", "c", "d", "h"]
+    assert sorted(_imported(ast.parse(source), for_types=False)) == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_run_one_way(room):
+    later = set(ROOMS[ROOMS.index(room) + 1 :]) | {"tests"}
+    sources = list(_sources(room))
+    assert sources
+    wrong = [(path, name) for path, tree in sources for name in _imported(tree) if name in later]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", HOMES)
+def test_each_heavy_dependency_has_one_home(package):
+    elsewhere = [
+        path
+        for room in ROOMS
+        for path, tree in _sources(room)
+        if package in set(_imported(tree, for_types=False)) and not path.startswith(HOMES[package])
+    ]
+    assert elsewhere == []
+
+
+def test_the_space_needs_numpy_and_the_standard_library_alone():
+    allowed = {"space", "numpy", *sys.stdlib_module_names}
+    assert [(path, n) for path, tree in _sources("space") for n in _imported(tree) if n not in allowed] == []
+
+
+def test_proxies_train_where_neither_ray_nor_optuna_is_installed():
+    """And neither matplotlib nor pandas."""
+    absent = ("ray", "optuna", "matplotlib", "pandas")
+    hide = "".join(f"sys.modules[{name!r}] = None; " for name in absent)
+    modules = "proxy_tasks.engine, proxy_tasks.backbone, proxy_tasks.jmlr.task"
+    command = [sys.executable, "-c", f"import sys; {hide}import {modules}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_reads_from_outside_the_project():
+    """Data that lies beside the checkout on one machine is on no other."""
+    files = [p for room in (*ROOMS, "tests") for p in (ROOT / room).rglob("*.py") if p != Path(__file__)]
+    assert [path.name for path in files if "../shared" in path.read_text("utf-8")] == []
