@@ -7,8 +7,8 @@ object space (pnp_init.py) gives the start, damped Newton steps on the error its
 Frames: input points and K are OpenCV's (y down); the pose returned is DESIGN.md's, V_cam = V R + T with row
 vectors and an OpenGL camera (y up, looking along -z, so T_z < 0).
 
-A pose fails where there is none to find: non-finite input or a shape without extent. It is then the identity
-at 1 m, and `ok` says so.
+A pose fails where there is none to find: non-finite input, vertices on one line, or points that no pose
+explains better than a face infinitely far away. It is then the identity at 1 m, and `ok` says so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from proxy_tasks.jmlr.pnp_init import Start, best_start, in_front, many_starts
 from proxy_tasks.jmlr.pnp_refine import Descent, refine
 
 FAILED_TRANSLATION = (0.0, 0.0, -1.0)
-CHUNK = 128
+# Twice the sum of products of pairs of the scatter's eigenvalues, whose sum is one: 0 for points on a line.
+COLLINEAR = 1e-12
+# Poses at a time: enough to hide the cost of starting an operation, few enough to stay in cache or memory.
+CPU_CHUNK, GPU_CHUNK = 128, 2048
+# On a CPU the first descent looks at every fourth point of a dense shape.
 THIN, THIN_FROM = 4, 800
 
 
@@ -52,20 +56,18 @@ def solve_pnp_checked(verts: Tensor, points: Tensor, K: Tensor) -> Pose:
     """`solve_pnp` that also says which poses failed and how well the others fit."""
     _check_shapes(verts, points, K)
     K = K.to(verts.device).expand(len(verts), 3, 3)
-    chunk = CHUNK if verts.device.type == "cpu" else 2048
+    chunk = CPU_CHUNK if verts.device.type == "cpu" else GPU_CHUNK
     parts = [
         _solve(*rows) for rows in zip(verts.split(chunk), points.split(chunk), K.split(chunk), strict=True)
     ]
-    if not parts:
-        return _solve(verts, points, K)
     return Pose(*(torch.cat([getattr(p, name) for p in parts]) for name in ("R", "T", "ok", "rms_px")))
 
 
 def _check_shapes(verts: Tensor, points: Tensor, K: Tensor) -> None:
-    batch, count = verts.shape[0], verts.shape[1] if verts.ndim == 3 else -1
-    if verts.shape != (batch, count, 3) or points.shape != (batch, count, 2):
+    batch, count = verts.shape[:2] if verts.ndim == 3 else (0, 0)
+    if count == 0 or verts.shape[2] != 3 or points.shape != (batch, count, 2):
         raise ValueError(
-            "solve_pnp needs verts (B, V, 3) and points (B, V, 2), "
+            "solve_pnp needs verts (B, V, 3) and points (B, V, 2) with V > 0, "
             f"got {tuple(verts.shape)} and {tuple(points.shape)}"
         )
     if K.shape not in ((batch, 3, 3), (3, 3)):
@@ -121,8 +123,9 @@ def _normalise(verts: Tensor, points: Tensor, K: Tensor) -> _Problem:
     weight = focal.transpose(1, 2) @ focal
     unit = weight.diagonal(dim1=1, dim2=2).mean(1)
     far = torch.linalg.vector_norm(pixels, dim=(1, 2)).square() / unit
-    usable = (radius > 0) & (radius + far + offset.sum((1, 2))).isfinite()
     shape.div_(radius[:, None, None])
+    extent = 1.0 - torch.linalg.matrix_norm(shape @ shape.transpose(1, 2) / count).square()
+    usable = (extent > COLLINEAR) & (radius + far + offset.sum((1, 2))).isfinite()
     weight = weight / unit[:, None, None]
     broken = (~usable).nonzero().squeeze(1)
     shape[broken], rays[broken], weight[broken] = 0.0, 0.0, torch.eye(2).to(weight)

@@ -13,7 +13,7 @@ of (x, y) along (o, s) is
 
     -2 zeta J(o, s) + (o . (x, y, 1)) ((ox, oy) - oz (x, y)),      zeta = ox y - oy x + w sz.
 
-tests/test_proxy_jmlr_pnp.py checks gradient and Hessian against automatic differentiation.
+tests/test_jmlr_pnp.py checks gradient and Hessian against automatic differentiation.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ def _coefficients(dtype: torch.dtype, device: torch.device) -> Tensor:
 def _gram(views: Views, rotation: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
     """Gram matrix (B, 17, 11) of (m, d, d x, d y, d w) with (m, d), and the least depth (B,)."""
     batch, _, count = views.shape.shape
-    block = min(batch, max(1, CPU_POINTS // count)) if shift.device.type == "cpu" else batch
-    rows = shift.new_empty(block, 17, count)
+    block = max(1, CPU_POINTS // count) if shift.device.type == "cpu" else max(1, batch)
+    rows = shift.new_empty(min(block, batch), 17, count)
     rows[:, 0] = 1.0
     gram = shift.new_empty(batch, 17, 11)
     nearest = shift.new_empty(batch)

@@ -1,0 +1,134 @@
+"""Face-like shapes, head poses and reference pose solvers for the tests of pose and score.
+
+Nothing here uses the code under test: images are formed by numpy in the frames of DESIGN.md section 2, and
+the references are scipy's least_squares run to convergence (complex-step Jacobian) and OpenCV's iterative
+solver.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
+Array = NDArray[np.float64]
+K = np.array([[629.77, 0.0, 400.0], [0.0, 629.77, 400.0], [0.0, 0.0, 1.0]])
+TO_OPENCV = np.array([1.0, -1.0, -1.0])
+
+
+class Faces(NamedTuple):
+    """verts (B, V, 3) metres, points (B, V, 2) pixels, and the pose (R, T) that the points were made with."""
+
+    verts: Array
+    points: Array
+    R: Array
+    T: Array
+
+
+def mean_face(vertices: int) -> Array:
+    """A bowl 16 cm wide and 20 cm high with a nose 3 cm long: (vertices, 3) metres, z towards the camera."""
+    angle = np.arange(vertices) * np.pi * (3 - np.sqrt(5))
+    radius = np.sqrt((np.arange(vertices) + 0.5) / vertices)
+    u, v = radius * np.cos(angle), radius * np.sin(angle)
+    nose = 0.03 * np.exp(-(u**2 / 0.02 + (v + 0.1) ** 2 / 0.06))
+    return np.stack((0.08 * u, 0.10 * v, 0.09 * np.sqrt(1.05 - radius**2) + nose), 1)
+
+
+def smooth_change(mean: Array, count: int, size: float, rng: np.random.Generator) -> Array:
+    """Smooth random displacement fields (count, V, 3), `size` metres on average at a vertex."""
+    waves = rng.normal(size=(3, 24)) * 25.0
+    basis = np.cos(mean @ waves + rng.uniform(0, 2 * np.pi, 24))
+    change = np.einsum("vk,bkc->bvc", basis, rng.normal(size=(count, 24, 3)))
+    return change * (size / np.linalg.norm(change, axis=2).mean())
+
+
+def head_poses(count: int, rng: np.random.Generator, any_turn: bool = False) -> tuple[Array, Array]:
+    """R (count, 3, 3) and T (count, 3) with the challenge's spread, or with every rotation equally likely."""
+    angles = rng.normal(size=(count, 3)) * (0.27, 0.31, 0.08)
+    turn = Rotation.random(count, rng) if any_turn else Rotation.from_euler("yxz", angles)
+    T = rng.normal(size=(count, 3)) * (0.022, 0.049, 0.065) + (0.0, 0.0, -0.53)
+    return np.swapaxes(turn.as_matrix(), 1, 2), T
+
+
+def project(verts: Array, R: Array, T: Array, K: Array = K) -> Array:
+    """Pixels (B, V, 2) of verts (B, V, 3) under V_cam = V R + T and an OpenGL camera."""
+    camera = (verts @ R + T[:, None]) * TO_OPENCV
+    pixels = camera @ np.swapaxes(K, -1, -2)
+    return pixels[..., :2] / pixels[..., 2:]
+
+
+def draw(
+    count: int,
+    seed: int,
+    *,
+    vertices: int = 150,
+    shape_error: float = 0.0,
+    noise: float = 0.0,
+    mean_shape: bool = False,
+    any_turn: bool = False,
+) -> Faces:
+    """Faces as a network may predict them: points off by `noise` pixels, verts by `shape_error` metres.
+
+    mean_shape: the vertices are the mean face's, the points those of each true face (an untrained network)
+    """
+    rng = np.random.default_rng(seed)
+    mean = mean_face(vertices)
+    true = mean + smooth_change(mean, count, 0.004, rng)
+    R, T = head_poses(count, rng, any_turn)
+    points = project(true, R, T) + noise * rng.normal(size=(count, vertices, 2))
+    if mean_shape:
+        return Faces(np.broadcast_to(mean, true.shape).copy(), points, R, T)
+    verts = true + smooth_change(mean, count, shape_error, rng) if shape_error else true
+    return Faces(verts, points, R, T)
+
+
+def cost(verts: Array, points: Array, R: Array, T: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Sum of squared pixel distances (B,), and whether every vertex is in front of the camera (B,)."""
+    front = ((verts @ R + T[:, None])[..., 2] < 0).all(1)
+    return ((project(verts, R, T) - points) ** 2).sum((1, 2)), front
+
+
+def degrees_apart(a: Array, b: Array) -> Array:
+    """Angle between rotations (B, 3, 3), exact near zero."""
+    chord = np.sqrt(((a - b) ** 2).sum((1, 2)) / 8)
+    return np.degrees(2 * np.arcsin(np.minimum(chord, 1)))
+
+
+def opencv_pose(verts: Array, points: Array, K: Array = K) -> tuple[Array, Array]:
+    """cv2.solvePnP (iterative) for each face; where it throws, a face turned away far behind the camera."""
+    R, T = np.empty((len(verts), 3, 3)), np.empty((len(verts), 3))
+    for i, (v, p) in enumerate(zip(verts, points, strict=True)):
+        try:
+            _, turn, shift = cv2.solvePnP(v, p, K, None)
+        except cv2.error:
+            turn, shift = np.zeros(3), np.array([0.0, 0.0, -10.0])
+        R[i], T[i] = cv2.Rodrigues(turn)[0].T * TO_OPENCV, shift.ravel() * TO_OPENCV
+    return R, T
+
+
+def scipy_pose(verts: Array, points: Array, R: Array, T: Array) -> tuple[Array, Array]:
+    """least_squares from the pose (R, T) until no step helps: verts (V, 3), points (V, 2), one face."""
+    centre = verts.mean(0)
+    turned, middle = (verts - centre) @ R, centre @ R + T
+
+    def residuals(step: Array) -> Array:
+        camera = (turned @ _rodrigues(step[:3]).T + middle + step[3:]) * TO_OPENCV
+        pixels = camera @ K.T
+        return (pixels[:, :2] / pixels[:, 2:] - points).ravel()
+
+    tight = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
+    step = least_squares(residuals, np.full(6, 1e-9), jac="cs", x_scale="jac", max_nfev=300, **tight).x
+    found = R @ _rodrigues(step[:3]).T
+    return found, middle + step[3:] - centre @ found
+
+
+def _rodrigues(turn: Array) -> Array:
+    """Rotation matrix of a rotation vector, column convention; analytic, so complex steps pass through."""
+    angle = np.sqrt((turn * turn).sum())
+    x, y, z = turn
+    hat = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) / angle * hat + (1 - np.cos(angle)) / angle**2 * hat @ hat
