@@ -148,14 +148,16 @@ def fit(
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], bool] | None = None,
     world: World = World(),  # noqa: B008  frozen
+    compile: bool = False,
 ) -> Outcome:
     """Train `model` on `task` as `proxy` says; resumes from `checkpoint` where that file exists.
 
     `on_epoch` is called after every validation and ends the run by returning False. A model already
-    wrapped for distributed training is trained as it is; rank 0 writes the checkpoint. Raises
-    ValueError for a checkpoint that belongs to another run.
+    wrapped for distributed training is trained as it is; rank 0 writes the checkpoint. `compile` trains
+    through torch.compile; tests/bench/bench_engine.py --compile says whether that pays on a device.
+    Raises ValueError for a checkpoint that belongs to another run.
     """
-    run = _Run(model, task, proxy, seed, resolve_device(device), world)
+    run = _Run(model, task, proxy, seed, resolve_device(device), world, compile=compile)
     history = run.resume(checkpoint)
     for interval in range(len(history), run.length.intervals):
         epoch = run.interval(interval)
@@ -173,12 +175,21 @@ class _Run:
     """The moving parts of one training run."""
 
     def __init__(
-        self, model: nn.Module, task: Task, proxy: Proxy, seed: int, device: torch.device, world: World
+        self,
+        model: nn.Module,
+        task: Task,
+        proxy: Proxy,
+        seed: int,
+        device: torch.device,
+        world: World,
+        *,
+        compile: bool = False,
     ):
         self.task, self.proxy, self.seed, self.device, self.world = task, proxy, seed, device, world
         self.length = Length.of(proxy, task.train_size)
         self.plain = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
         self.model = cast(nn.Module, model.to(device=device, memory_format=torch.channels_last))  # type: ignore[call-overload]
+        self.forward = torch.compile(self.model) if compile else self.model
         self.bf16 = use_bf16(proxy.precision, device)
         self.dense = [_dense(p.detach()) for p in model.parameters()]
         self.optimizer = torch.optim.SGD(
@@ -216,7 +227,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            outputs = self.model(images)
+            outputs = self.forward(images)
         loss = self.task.loss(outputs, targets)
         self.model.zero_grad(set_to_none=True)
         loss.backward()

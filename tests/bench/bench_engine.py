@@ -1,6 +1,6 @@
 """Training images a second: the engine, a plain reference loop, and the same step on one fixed batch.
 
-    python tests/bench/bench_engine.py [--device cuda] [--resolution 256] [--batch 256]
+    python tests/bench/bench_engine.py [--device cuda --compile] [--resolution 256] [--batch 256]
 
 The reference is what the published trainer does: float32, NCHW, DataLoader workers that decode the
 photograph, cut, mirror and jitter the crop with OpenCV, one `.item()` a step. The fixed batch is the
@@ -94,10 +94,12 @@ def reference_rounds(path: Path, task: JmlrTask, device: torch.device, batch: in
         yield time.perf_counter() - start
 
 
-def engine_rounds(task: JmlrTask, device: torch.device, steps: int, *, fixed: bool):
+def engine_rounds(
+    task: JmlrTask, device: torch.device, steps: int, *, fixed: bool = False, compile: bool = False
+):
     """Seconds of `steps` engine steps, again and again; on one batch held on the device where `fixed`."""
     model = build_model(REFERENCES["resnet34"], task.outputs)
-    run = _Run(model, task, task.proxy.replace(epochs=10_000), 0, device, World())
+    run = _Run(model, task, task.proxy.replace(epochs=10_000), 0, device, World(), compile=compile)
     task.prepare(model)
     first = next(iter(task.batches(plan_steps(run.proxy, run.length, task.train_size, 0, range(1)), World())))
     run.model.train()
@@ -118,6 +120,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--compile", action="store_true", help="time torch.compile too")
     parser.add_argument("--steps", type=int, default=12, help="a round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2, help="of the reference's DataLoader")
@@ -131,9 +134,11 @@ def main() -> None:
         Length.of(proxy, task.train_size)
         kinds = {
             "reference": reference_rounds(path, task, device, args.batch, args.steps, args.workers),
-            "engine": engine_rounds(task, device, args.steps, fixed=False),
+            "engine": engine_rounds(task, device, args.steps),
             "fixed batch": engine_rounds(task, device, args.steps, fixed=True),
         }
+        if args.compile:
+            kinds["compiled"] = engine_rounds(task, device, args.steps, compile=True)
         seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
         for number in range(args.rounds + 1):
             for kind, rounds in kinds.items():
@@ -157,6 +162,8 @@ def report(seconds: dict[str, list[float]], args: argparse.Namespace, device: to
     }
     print(f"engine / reference    {paired['reference']:.2f}   (target {3 if device.type == 'cpu' else 2.5})")
     print(f"engine / fixed batch  {paired['fixed batch']:.3f}   (target 0.97)")
+    if "compiled" in paired:
+        print(f"compiled / engine     {1 / paired['compiled']:.2f}")
     peak = next((p for name, p in PEAK_BF16.items() if name in hardware(device)), None)
     if peak:
         flops = 6 * REFERENCES["resnet34"].macs(args.resolution)
