@@ -30,6 +30,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("run", type=Path, metavar="RUN", help="folder of a search, finished or running")
+    p.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="FILE.npz",
+        help="of nas.predict --split val (default: those in RUN)",
+    )
     p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default RUN/report)")
     return p
 
@@ -44,23 +50,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from reports.run import Run
 
-    print(build(Run.open(args.run), args.out))
+    print(build(Run.open(args.run), args.out, [args.predictions] if args.predictions else []))
     return 0
 
 
-def build(run: Run, folder: Path | None = None) -> Path:
+def build(run: Run, folder: Path | None = None, predictions: Sequence[Path] = ()) -> Path:
     """Write the report of `run` into `folder` (default: its own report/); returns the page."""
     from reports.page import write_page
 
     folder = folder or run.path / "report"
-    return write_page(folder, f"Search report: {run.name}", gather(run, folder), "report.html.j2")
+    return write_page(
+        folder, f"Search report: {run.name}", gather(run, folder, predictions), "report.html.j2"
+    )
 
 
-def gather(run: Run, folder: Path) -> list[Section]:
+def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Section]:
     """Every section of the report, in its order; `folder` keeps what was measured for it."""
     from nas.select import select
     from reports.sections import (
         answer,
+        errors,
+        final,
         happened,
         learning,
         matters,
@@ -72,7 +82,7 @@ def gather(run: Run, folder: Path) -> list[Section]:
 
     selection = select(run.records)
     first = answer.section(run, selection)
-    return [
+    found = [
         replace(first, tables=(*first.tables, trials(run))),
         population.section(run, selection),
         where.section(run, selection),
@@ -82,6 +92,8 @@ def gather(run: Run, folder: Path) -> list[Section]:
         matters.section(run, selection),
         happened.section(run, selection),
     ]
+    later = (final.section(run), errors.section(run, predictions))
+    return [*found[:1], *(section for section in later if section), *found[1:]]
 
 
 def trials(run: Run) -> Table:

@@ -68,9 +68,13 @@ def _curves(axes: Axes, records: Sequence[TrialRecord], best: ArchSpec | None) -
             axes.scatter(*ends.T, s=5, c=colour, lw=0, zorder=3 + order, rasterized=len(group) > RASTER)
     for epochs in sorted({r.curve[-1][0] for r in records if r.state == "pruned"}):
         axes.axvline(epochs, color=PRUNED, lw=0.8, ls=(0, (1, 2)), zorder=1)
-    _curve_limits(axes, records)
     axis_labels(axes, "epochs", "l_error_mm")
-    few_ticks(axes, 6, 6)
+    if records:
+        _curve_limits(axes, records)
+        few_ticks(axes, 6, 6)
+    else:
+        axes.text(0.5, 0.5, "no curve was recorded", ha="center", transform=axes.transAxes, color=PRUNED)
+        axes.set(xticks=[], yticks=[])
 
 
 def _curve_limits(axes: Axes, records: Sequence[TrialRecord]) -> None:

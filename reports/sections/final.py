@@ -1,0 +1,149 @@
+"""What came of the winners: full training runs, the ensemble, and the Table-1-like comparison."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from reports.figures import final as figure
+from reports.run import Run
+from reports.sections.answer import title_of
+from reports.tables import Column, Drawing, Fact, Section, Table, Value
+from space import ArchSpec
+
+_PARTS = (
+    Column("v1_v2_mm", "V1 − V2", ".2f"),
+    Column("v1_v3_mm", "V1 − V3", ".2f"),
+    Column("v1_v4_x10_mm", "10 (V1 − V4)", ".2f"),
+)
+_RETRAINED = (
+    Column("network", "Network"),
+    Column("seed", "Seed", "d"),
+    Column("gflops", "FLOPs (G)", ".2f"),
+    Column("status", "Status"),
+    Column("epochs", "Epochs", "d"),
+    Column("best_epoch", "Best epoch", "d"),
+    Column("l_error_mm", "L_error (mm)", ".2f"),
+    *_PARTS,
+    Column("hours", "Time (h)", ".2f"),
+    Column("subjects", "Trained on"),
+    Column("hardware", "Hardware", hidden=True),
+    Column("folder", "Folder", hidden=True),
+)
+_ENSEMBLE = (
+    Column("network", "Network"),
+    Column("gflops", "FLOPs (G)", ".2f"),
+    Column("l_error_mm", "L_error (mm)", ".2f"),
+    Column("low_mm", "from", ".2f"),
+    Column("high_mm", "to", ".2f"),
+    *_PARTS,
+    Column("images", "Images", "d"),
+    Column("subjects", "Subjects", "d"),
+)
+
+
+def section(run: Run) -> Section | None:
+    """None where nothing was retrained."""
+    retrained = _retrained(run.path)
+    if not retrained:
+        return None
+    tables = [Table.make("retrained", _RETRAINED, [_row(folder, about) for folder, about in retrained])]
+    facts = {
+        "networks": Fact(len(retrained), "d"),
+        "hardware": Fact(
+            ", ".join(sorted({str(about.get("hardware", "unknown")) for _, about in retrained}))
+        ),
+        "ensemble": Fact("no"),
+    }
+    ensemble = _read_table(run.path / "ensemble" / "table.csv")
+    if ensemble:
+        tables.append(Table.make("ensemble", _ENSEMBLE, ensemble))
+        facts |= {"ensemble": Fact("yes")} | _ensemble_facts(run.path / "ensemble" / "metrics.json")
+    curves = {
+        f"{_name(about)}, seed {about['seed']}": _curve(folder)
+        for folder, about in retrained
+        if _curve(folder)
+    }
+    drawings = []
+    if curves:
+        drawings.append(
+            Drawing("retrain", "Learning curves of the full training runs", figure.draw_curves(curves))
+        )
+    return Section("final", "Full training", facts, tables, drawings)
+
+
+def _retrained(run: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Folder and metrics of each full training run, best first; those that cannot be read are left out."""
+    found = []
+    for file in sorted((run / "retrain").glob("*/metrics.json")):
+        try:
+            about = json.loads(file.read_text())
+            found.append((file.parent, about | {"arch": ArchSpec.from_dict(about["arch"])}))
+        except (OSError, ValueError, KeyError):
+            continue  # being written, or not ours
+    return sorted(
+        found, key=lambda each: (each[1]["trainval"], _best(each[1]).get("l_error_mm", float("inf")))
+    )
+
+
+def _best(about: dict[str, Any]) -> dict[str, Any]:
+    return about.get("best") or {}
+
+
+def _name(about: dict[str, Any]) -> str:
+    return title_of(about["arch"], about.get("name", ""))
+
+
+def _row(folder: Path, about: dict[str, Any]) -> dict[str, Value]:
+    best = _best(about)
+    whole = about.get("trainval", False)  # no validation, so no error
+    return {
+        "network": _name(about),
+        "seed": about["seed"],
+        "gflops": about["arch"].macs() / 1e9,
+        "status": about.get("status"),
+        "epochs": about.get("epochs"),
+        "best_epoch": best.get("epoch"),
+        **{c.key: None if whole else best.get(c.key) for c in (Column("l_error_mm", ""), *_PARTS)},
+        "hours": about.get("seconds", 0.0) / 3600,
+        "subjects": "all" if whole else "training",
+        "hardware": about.get("hardware"),
+        "folder": folder.name,
+    }
+
+
+def _curve(folder: Path) -> list[tuple[float, float]]:
+    """(epoch, L_error mm) of history.csv; [] where there is no validation."""
+    rows = _read_csv(folder / "history.csv")
+    return [(float(r["epoch"]), float(r["l_error_mm"])) for r in rows if r.get("l_error_mm")]
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _read_table(path: Path) -> list[dict[str, Value]]:
+    """The ensemble's table as numbers; an empty cell stays empty."""
+    numbers = {c.key for c in _ENSEMBLE if c.digits}
+    return [
+        {c.key: (float(r[c.key]) if r[c.key] else None) if c.key in numbers else r[c.key] for c in _ENSEMBLE}
+        for r in _read_csv(path)
+    ]
+
+
+def _ensemble_facts(path: Path) -> dict[str, Fact]:
+    gain = json.loads(path.read_text()).get("gain_over_best_member", {}) if path.exists() else {}
+    if gain.get("gain_mm") is None:
+        return {}
+    facts = {"gain_mm": Fact(gain["gain_mm"], "+.2f", "mm"), "best_member": Fact(gain["best_member"])}
+    if gain.get("low_mm") is not None:
+        facts |= {
+            "gain_low_mm": Fact(gain["low_mm"], "+.2f", "mm"),
+            "gain_high_mm": Fact(gain["high_mm"], "+.2f", "mm"),
+        }
+    return facts
