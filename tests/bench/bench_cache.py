@@ -1,0 +1,145 @@
+"""Crop cache: building, opening, sharing, and what checking a data set costs.
+
+    python tests/bench/bench_cache.py [--images 400] [--data DIR]
+
+On synthetic photographs of 800 x 800 pixels, or on a data set of one's own. The reference decodes
+each photograph in full, converts it, warps it bilinearly (which aliases, see crop.py) and reads its
+labels with np.load, one after the other, and keeps nothing. Builds take turns with it, file contents
+come from the page cache, and figures are medians over rounds. Memory is what a process adds on
+reading every crop: resident, and proportional to how many processes share the pages.
+
+NUMBERS
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from proxy_tasks.jmlr import camera
+from proxy_tasks.jmlr.cache import CropCache, cores, open_cache
+from proxy_tasks.jmlr.faults import find_faults
+from proxy_tasks.jmlr.wcpa import WcpaDataset
+
+READERS = 3
+
+
+def reference(dataset: WcpaDataset, resolution: int) -> None:
+    """Crops and labels in the plainest way."""
+    for row in dataset.rows["train"]:
+        image = cv2.cvtColor(cv2.imread(str(dataset.image_path(row))), cv2.COLOR_BGR2RGB)
+        crop = camera.crop_transform(np.loadtxt(dataset.landmarks_path(row)), resolution)
+        cv2.warpAffine(image, crop, (resolution, resolution))
+        with np.load(dataset.info_path(row)) as stored:
+            verts, pose = stored["verts"], stored["R_t"]
+        size = (image.shape[1], image.shape[0])
+        camera.project(verts, pose[:3, :3], pose[3, :3], dataset.projection, size)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def build(dataset: WcpaDataset, resolution: int, workers: int, root: Path) -> float:
+    shutil.rmtree(root, ignore_errors=True)
+    return seconds(lambda: open_cache(dataset, resolution, root=root, workers=workers))
+
+
+def _memory() -> np.ndarray:
+    """Resident and proportional set size of this process, MB."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    found = {line.split(":")[0]: float(line.split()[1]) / 1e3 for line in lines[1:]}
+    return np.array([found["Rss"], found["Pss"]])
+
+
+def _read_all(path: Path, barrier, results) -> None:
+    before = _memory()
+    cache = CropCache.load(path)
+    total = int(cache.images.sum(dtype=np.int64)) + float(cache.verts.sum()) + float(cache.points.sum())
+    barrier.wait()
+    results.put(_memory() - before)
+    barrier.wait()
+    assert total != 0
+
+
+def shared_memory(path: Path) -> np.ndarray:
+    """Mean resident and proportional MB that each of several readers adds."""
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(READERS), context.Queue()
+    readers = [context.Process(target=_read_all, args=(path, barrier, results)) for _ in range(READERS)]
+    for reader in readers:
+        reader.start()
+    added = [results.get() for _ in readers]
+    for reader in readers:
+        reader.join()
+    return np.mean(added, axis=0)
+
+
+def _dataset(args: argparse.Namespace, folder: Path) -> Path:
+    if args.data:
+        return args.data
+    from proxy_tasks.jmlr.synthetic import synthesize
+
+    return synthesize(
+        folder / "faces", subjects=max(args.images // 10, 2), frames=10, size=800, progress=True
+    )
+
+
+def compare_builds(dataset: WcpaDataset, resolution: int, rounds: int, root: Path) -> None:
+    count, times = len(dataset.rows["train"]), dict[str, list[float]]()
+    for _ in range(rounds):
+        for workers in (1, cores()):
+            times.setdefault(f"{workers} threads", []).append(build(dataset, resolution, workers, root))
+        times.setdefault("reference", []).append(seconds(lambda: reference(dataset, resolution)))
+    middle = {label: statistics.median(values) for label, values in times.items()}
+    for label, value in middle.items():
+        ratio = middle["reference"] / value
+        print(f"{resolution:4d} px  {label:10s} {count / value:7.0f} images/s   x {ratio:.2f}")
+
+
+def measure_opening(dataset: WcpaDataset, resolution: int, root: Path) -> Path:
+    cache = open_cache(dataset, resolution, root=root)
+    opens = [seconds(lambda: open_cache(dataset, resolution, root=root)) for _ in range(20)]
+    stored = sum(f.stat().st_size for f in cache.path.iterdir())
+    milliseconds = statistics.median(opens) * 1e3
+    print(f"         opens in {milliseconds:.1f} ms, {stored / len(cache) / 1e3:.0f} kB an image on disk")
+    return cache.path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="a WCPA-layout data set (default: synthesised)")
+    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as name:
+        dataset = WcpaDataset.open(_dataset(args, Path(name)))
+        count, root = len(dataset.rows["train"]), Path(name) / "cache"
+        print(f"{count} images, {cores()} cores, opencv {cv2.__version__}, numpy {np.__version__}")
+        for resolution in (64, 128, 256):
+            compare_builds(dataset, resolution, args.rounds, root)
+            path = measure_opening(dataset, resolution, root)
+        resident, share = shared_memory(path)
+        print(f"{READERS} readers of the last: each {resident:.0f} MB resident, {share:.0f} MB its share")
+        checks = [seconds(lambda: find_faults(dataset, workers=cores())) for _ in range(args.rounds)]
+        print(f"check: {count / statistics.median(checks):.0f} images/s on {cores()} cores")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
