@@ -52,6 +52,7 @@ from ray.tune.search import Searcher  # noqa: E402
 
 from nas.driver import DONE, Driver  # noqa: E402
 from nas.resources import Resources  # noqa: E402
+from nas.rungs import REDUCTION, first_rung  # noqa: E402
 from nas.store import TrialRecord  # noqa: E402
 from nas.trial import Ending, Job, Objective, ObjectiveSpec, cores, run  # noqa: E402
 from proxy_tasks.engine import Epoch  # noqa: E402
@@ -122,14 +123,6 @@ class Asha(FIFOScheduler):
             return TrialScheduler.CONTINUE
         job, epoch = Job.from_dict(json.loads(trial.config["job"])), Epoch(**json.loads(result["epoch"]))
         return TrialScheduler.CONTINUE if self.goes_on(job, epoch) else TrialScheduler.STOP
-
-
-REDUCTION = 3  # one in three passes a rung
-
-
-def first_rung(intervals: int) -> int:
-    """Validations before a run may be stopped: a ninth of it, so that two rungs fit."""
-    return max(1, math.ceil(intervals / REDUCTION**2))
 
 
 class _Source(Searcher):
@@ -257,19 +250,22 @@ class _Tick(tune.Callback):
         self._tick()
 
 
-def start(resources: Resources) -> int:
-    """Start or join Ray; the number of trials that run at once. NoRoom where not even one fits."""
-    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": True}
-    if resources.address is None:
+def connect(address: str | None, *, log_to_driver: bool = True) -> None:
+    """Join the Ray cluster at `address`, or start Ray on this machine; NoRoom where no cluster answers."""
+    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": log_to_driver}
+    if address is None:
         options |= {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     else:
-        options["address"] = resources.address
+        options["address"] = address
     try:
         ray.init(**options)
     except ConnectionError as error:
-        raise NoRoom(
-            f"no Ray cluster answers at {resources.address}: start one with `ray start --head`"
-        ) from error
+        raise NoRoom(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
+
+
+def start(resources: Resources) -> int:
+    """Start or join Ray; the number of trials that run at once. NoRoom where not even one fits."""
+    connect(resources.address)
     slots = count_slots(resources)
     if slots == 0:
         nodes = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in _nodes())

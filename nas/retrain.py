@@ -111,14 +111,17 @@ class RayLauncher:
         self.run, self.processes, self.gpu, self.address = run, processes, gpu, address
 
     def __enter__(self) -> RayLauncher:
-        from nas.launch import NoRoom, Resources, start
+        from nas.launch import NoRoom, Resources, connect, count_slots
 
-        room = start(Resources(cpus=1.0, gpus=float(self.gpu), address=self.address))
+        connect(
+            self.address, log_to_driver=False
+        )  # workers' logs are in Ray's session; errors come by exception
+        room = count_slots(Resources(cpus=1.0, gpus=float(self.gpu)))
         if room < self.processes:
             self.__exit__()
-            kind = "GPU" if self.gpu else "CPU core"
+            kind = "GPUs" if self.gpu else "CPU cores"
             raise NoRoom(
-                f"--gpus {self.processes} needs as many {kind}s, and there is room for {room}: lower --gpus"
+                f"--gpus {self.processes} asks for {self.processes} {kind} and there are {room}: lower it"
             )
         return self
 
@@ -145,11 +148,31 @@ class RayLauncher:
             ),
         )
         try:
-            trainer.fit()
+            _fit(trainer)
         except Exception as error:  # TrainingFailedError and what the controller may raise
-            raise RuntimeError(f"{job.folder_name}: {_reason(error)}") from error
+            raise RuntimeError(_reason(error)) from error
         finally:
             shutil.rmtree(storage, ignore_errors=True)
+
+
+def _fit(trainer: Any) -> None:
+    """trainer.fit() in a thread: in the main one Ray Train takes Ctrl-C over, and exits with status 0."""
+    import threading
+
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            trainer.fit()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=work, daemon=True, name="ray-train")
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)  # in slices, so that a Ctrl-C is heard
+    if raised:
+        raise raised[0]
 
 
 def _worker(config: dict[str, Any]) -> None:

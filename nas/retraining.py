@@ -7,7 +7,6 @@ import contextlib
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -207,12 +206,12 @@ def following(folder: RetrainFolder, job: RetrainJob, stream: TextIO | None) -> 
         _say(stream, f"{job.folder_name}: going on after epoch {known}")
 
     def follow() -> None:
-        shown, began = known, time.monotonic()
+        shown = known
         while True:
             last = done.wait(POLL)
             rows = folder.rows()
             for row in rows[shown:]:
-                _say(stream, progress_line(job, rows, row, (time.monotonic() - began) / (len(rows) - known)))
+                _say(stream, progress_line(job, rows, row))
             shown = max(shown, len(rows))
             if last:
                 return
@@ -228,11 +227,13 @@ def following(folder: RetrainFolder, job: RetrainJob, stream: TextIO | None) -> 
             thread.join()
 
 
-def progress_line(job: RetrainJob, rows: list[Row], row: Row, seconds: float) -> str:
-    """What a person reads after an epoch; `seconds` is what one takes."""
+def progress_line(job: RetrainJob, rows: list[Row], row: Row) -> str:
+    """What a person reads after an epoch; the time left goes by the last few epochs."""
     total = job.proxy.evaluations or job.proxy.epochs
-    best = min(r["l_error_mm"] for r in rows if r["epoch"] <= row["epoch"])
-    left = seconds * (total - row["epoch"])
+    so_far = [r for r in rows if r["epoch"] <= row["epoch"]]
+    best = min(r["l_error_mm"] for r in so_far)
+    recent = [r["seconds"] for r in so_far[-5:]]
+    left = sum(recent) / len(recent) * (total - row["epoch"])
     return (
         f"{job.folder_name}  {row['epoch']:.0f}/{total}  L_error {row['l_error_mm']:.2f} mm "
         f"(best {best:.2f})  {left / 60:.0f} min left"
