@@ -11,7 +11,7 @@ _SIDE = 100
 
 def draw_background(rng: np.random.Generator) -> NDArray[np.uint8]:
     """A room (100, 100, 3) BGR, to be enlarged."""
-    tint = rng.normal(0.0, 11.0, 3)
+    tint = rng.normal(0.0, 8.0, 3)
     level = rng.uniform(25.0, 205.0)
     slope = rng.normal(0.0, 25.0, 2)
     y, x = np.mgrid[-1.0 : 1.0 : _SIDE * 1j, -1.0 : 1.0 : _SIDE * 1j].astype(np.float32)
@@ -19,15 +19,15 @@ def draw_background(rng: np.random.Generator) -> NDArray[np.uint8]:
     canvas = np.ascontiguousarray(canvas, np.float32)
     for _ in range(rng.integers(0, 9)):
         _shape(canvas, level, rng)
-    canvas = cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.7, 4.5)))
+    soft = np.asarray(cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.7, 4.5))))
     texture = rng.normal(0.0, rng.uniform(0.0, 5.0), (34, 34)).astype(np.float32)
-    canvas += cv2.resize(texture, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)[..., None]
-    return np.clip(canvas, 0.0, 255.0).astype(np.uint8)
+    soft = soft + np.asarray(cv2.resize(texture, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC))[..., None]
+    return np.clip(soft, 0.0, 255.0).astype(np.uint8)
 
 
 def _shape(canvas: NDArray[np.float32], level: float, rng: np.random.Generator) -> None:
     grey = np.clip(level + rng.normal(0.0, 55.0), 5.0, 245.0)
-    colour = np.clip(grey + rng.normal(0.0, 20.0, 3), 0.0, 255.0).tolist()
+    colour = np.clip(grey + rng.normal(0.0, 15.0, 3), 0.0, 255.0).tolist()
     a = rng.integers(-20, _SIDE, 2)
     size = rng.integers(6, 60, 2)
     kind = rng.random()

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from proxy_tasks.jmlr.synthetic import atlas
-from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Float, Index, fan
+from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Index, Part, fan
 from proxy_tasks.jmlr.synthetic.look import Look
 
 _RINGS, _SPOKES = 9, 24
@@ -55,15 +55,9 @@ def _shell() -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True, slots=True)
-class Ear:
+class Ear(Part):
     """side is -1 for x < 0."""
 
-    name: str
-    first: int
-    triangles: Index
-    uv: Float
-    occlusion: Float
-    neck: Float
     side: int
     shell: Array
     canal: Array

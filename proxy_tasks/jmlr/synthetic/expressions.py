@@ -14,7 +14,7 @@ import numpy as np
 from proxy_tasks.jmlr.synthetic.anatomy import LIP_GAP, MOUTH_HALF_WIDTH, MOUTH_Y, Array, eye_opening
 
 _HINGE = np.array([0.0, 12.0, -18.0])  # of the jaw
-_JAW_ANGLE = np.deg2rad(17.0)
+_JAW_ANGLE = np.deg2rad(20.0)
 
 
 def _step(t: Array) -> Array:

@@ -52,7 +52,8 @@ def build_head(mesh: FaceMesh, paint_mm: Array) -> tuple[Head, Stencils]:
 
     for side in (0, 1):
         parts.append(openings.build_eye(mesh, side, first()))
-    parts.append(openings.build_bag(mesh, first()))
+        parts.append(openings.build_bag(mesh.eyes[side], "socket", first()))
+    parts.append(openings.build_bag(mesh.mouth, "mouth", first()))
     parts.append(openings.build_teeth(mesh, first()))
     for sign in (-1, 1):
         parts.append(ears.build_ear(mesh, sign, first()))
@@ -130,19 +131,19 @@ class Subject:
         studio, head = self.studio, self.studio.head
         light = render.draw_light(rng)
         quarter = max(studio.size // 4, 32)  # the room and the shoulders are out of focus
-        image = cv2.resize(background.draw_background(rng), (quarter, quarter), interpolation=cv2.INTER_CUBIC)
+        image = render.enlarge(background.draw_background(rng), quarter)
         body = pose.rotation(*(_TORSO_TURN * turn.angles))
         seat = studio.pivot @ turn.R + turn.T - studio.pivot @ body
         torso = studio.wardrobe.torso.points @ body + seat
         studio.wardrobe.draw(image, torso.astype(np.float32), light, self.look)
-        image = cv2.resize(image, (studio.size, studio.size), interpolation=cv2.INTER_CUBIC)
+        image = render.enlarge(image, studio.size)
         whole = head.place(self.rest.astype(np.float64), verts.astype(np.float64), self.look)
         seen = whole @ turn.R + turn.T
         seen[studio.swaying] += studio.sway * ((whole @ body + seat)[studio.swaying] - seen[studio.swaying])
-        seen = seen.astype(np.float32)
         gaze = _gaze(turn, rng)
-        face = render.draw_head(image, seen, studio.shader, self.atlas, light, self.look, gaze)
-        area = render.window(pose.project(seen, studio.size), studio.size)
+        points = seen.astype(np.float32)
+        face = render.draw_head(image, points, studio.shader, self.atlas, light, self.look, gaze)
+        area = render.window(pose.project(points, studio.size), studio.size)
         return render.camera(image, area, studio.noise, rng), face
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import Delaunay
 
 from proxy_tasks.jmlr.synthetic import atlas
-from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Float, Index, grid
+from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Float, Index, Part, grid
 from proxy_tasks.jmlr.synthetic.look import Look
 from proxy_tasks.jmlr.synthetic.skull import Skull
 
@@ -33,15 +33,9 @@ def _uv(row: Index, col: Index, rows: int, cols: int) -> Float:
 
 
 @dataclass(frozen=True, slots=True)
-class Cap:
+class Cap(Part):
     """columns (c,) into the skull's rings; the face rows of a column are barycentric mixes of vertices."""
 
-    name: str
-    first: int
-    triangles: Index
-    uv: Float
-    occlusion: Float
-    neck: Float
     skull: Skull
     columns: Index
     corners: Index  # (rows, c, 3) face vertices
@@ -141,15 +135,9 @@ def _barycentric(paint: Array, points: Array) -> tuple[Index, Array]:
 
 
 @dataclass(frozen=True, slots=True)
-class Curtain:
+class Curtain(Part):
     """Long hair around the back and the sides, from above the ears to the shoulders."""
 
-    name: str
-    first: int
-    triangles: Index
-    uv: Float
-    occlusion: Float
-    neck: Float
     mesh: FaceMesh
     clumps: Array
 

@@ -7,9 +7,9 @@ person at rest, the face as it is and the person's look.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,19 +54,24 @@ class FaceMesh:
         return np.asarray(millimetres) * self.scale + self.origin
 
 
-class Part(Protocol):
-    """A patch of the head; own vertices are numbered from `first`."""
+@dataclass(frozen=True, slots=True)
+class Part(ABC):
+    """A patch of the head; its own n vertices are numbered from `first`.
+
+    triangles (T, 3) into the whole head; uv (T, 3, 2) in [0, 1] of the atlas; occlusion (n,) is the share
+    of light that reaches a vertex, neck (n,) its share of the torso's motion.
+    """
 
     name: str
     first: int
-    triangles: Index  # (T, 3) into the whole head
-    uv: Float  # (T, 3, 2) in [0, 1] of the atlas
-    occlusion: Float  # (n,) of its own vertices
-    neck: Float  # (n,) share of the torso's motion
+    triangles: Index
+    uv: Float
+    occlusion: Float
+    neck: Float
 
+    @abstractmethod
     def place(self, rest: Array, face: Array, look: Look) -> Array:
-        """Its own vertices (n, 3), metres."""
-        ...
+        """Its own vertices (n, 3), metres, for a face (V, 3) of a person who is rest (V, 3) at rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,8 @@ def border_loops(triangles: Index) -> list[Index]:
         ring = [start]
         while at != start:
             ring.append(at)
+            if at not in following:
+                raise ValueError("the face mesh's borders are not simple rings: an outline, a mouth and two eyes are.")
             at = following.pop(at)
         loops.append(np.array(ring))
     return sorted(loops, key=len, reverse=True)

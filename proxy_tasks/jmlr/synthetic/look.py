@@ -75,7 +75,7 @@ def draw_look(rng: np.random.Generator) -> Look:
     tone = rng.uniform(0.0, len(_SKIN) - 1.0)
     low = int(tone)
     skin = _SKIN[low] + (tone - low) * (_SKIN[min(low + 1, len(_SKIN) - 1)] - _SKIN[low])
-    skin = skin * rng.uniform(0.94, 1.06, 3)
+    skin = skin * rng.uniform(0.95, 1.05) * rng.uniform(0.975, 1.025, 3)
     dark = rng.random() < tone / len(_SKIN)
     hair = _HAIR[rng.integers(2)] if dark else _HAIR[rng.choice(len(_HAIR), p=_HAIR_CHANCE)]
     iris = _IRIS[rng.integers(2)] if dark or tone > 3.5 else _IRIS[rng.integers(len(_IRIS))]
@@ -89,7 +89,7 @@ def draw_look(rng: np.random.Generator) -> Look:
         hair=(hair * rng.uniform(0.85, 1.2)).astype(np.float32),
         iris=(iris * rng.uniform(0.7, 1.1) * rng.uniform(0.92, 1.08, 3)).astype(np.float32),
         lips=(skin * redness).astype(np.float32),
-        clothes=np.clip(grey + rng.uniform(-60.0, 60.0, 3), 15.0, 235.0).astype(np.float32),
+        clothes=np.clip(grey + rng.uniform(-50.0, 50.0, 3), 15.0, 235.0).astype(np.float32),
         style=style,
         hairline_mm=float(rng.uniform(-2.0, 14.0) if style == "shaved" else rng.uniform(2.0, 26.0)),
         temples_mm=float(rng.uniform(0.0, 14.0)),

@@ -21,10 +21,10 @@ from proxy_tasks.jmlr.synthetic.anatomy import Array, Outline
 
 Index = NDArray[np.int64]
 
-_MIDLINE_LANDMARKS = (27, 28, 29, 30, 33, 51, 57, 8)
 _LOOPS = {"contour": 28, "mouth": 18, "eye": 24}  # edges on the half: 2 * (28 + 18 + 24) = 140 borders
 _SAMPLES = 16_000
 _ITERATIONS = 24
+_LEAST_FREE = 60  # points of the half that Lloyd's iteration places
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,37 +158,45 @@ def build_mesh(shape: Outline, vertices: int = 1220) -> DomainMesh:
 
     Raises ValueError when so few vertices cannot carry the borders and the landmarks.
     """
+    sites, polygons, free = _fixed_sites(shape, vertices)
+    if free < _LEAST_FREE:
+        enough = vertices
+        while free < _LEAST_FREE:
+            enough += max(_LEAST_FREE - free, 1)
+            free = _fixed_sites(shape, enough)[2]
+        raise ValueError(f"a face of {vertices} vertices is too coarse: it needs {enough} or more.")
+    fixed = np.array(sites.points)
+    half = np.vstack([fixed, _lloyd(fixed, free, polygons, _scale(vertices))])
+    triangles = Delaunay(half).simplices.astype(np.int64)
+    triangles = triangles[_inside(half[triangles].mean(1), polygons)]
+    return _mirror(half, triangles, sites.landmarks)
+
+
+def _scale(vertices: int) -> float:
+    """Edge length relative to the default mesh."""
+    return float(np.sqrt(1220.0 / vertices))
+
+
+def _fixed_sites(shape: Outline, vertices: int) -> tuple[_Sites, list[Array], int]:
+    """The half's points that stay: borders, midline, landmarks, guides; its polygons; how many may move."""
     sites = _Sites()
     polygons = _borders(shape, sites)
-    scale = float(np.sqrt(1220.0 / vertices))
-    top, bottom = polygons[0][0, 1], polygons[0][-1, 1]
-    for names, start, end in (
-        ((27, 28, 29, 30, 33, 51), top, polygons[1][0, 1]),
-        ((57, 8), polygons[1][-1, 1], bottom),
-    ):
+    contour, mouth, _ = polygons
+    top, bottom = contour[0, 1], contour[-1, 1]
+    for names, start, end in (((27, 28, 29, 30, 33, 51), top, mouth[0, 1]), ((57, 8), mouth[-1, 1], bottom)):
         stops = {shape.landmarks[k][1]: k for k in names}
-        for height in _midline([start, *stops, end], scale)[1:-1]:
+        for height in _midline([start, *stops, end], _scale(vertices))[1:-1]:
             sites.add(np.array([0.0, height]), stops.get(height))
     for number, point in shape.landmarks.items():
         sites.add(point, number)
     for point in shape.guides:
         if point[0] > 1.0 and np.linalg.norm(np.array(sites.points) - point, axis=1).min() > 1.3:
             sites.add(point)
-    fixed = np.array(sites.points)
-    middle = int((fixed[:, 0] == 0.0).sum())
+    middle = sum(point[0] == 0.0 for point in sites.points)
     if (vertices - middle) % 2:  # a mesh of this parity needs one more vertex on the midline: above the nose
         sites.add(np.array([0.0, 0.5 * (top + shape.landmarks[27][1]) + 1.7]))
-        fixed = np.array(sites.points)
         middle += 1
-    free = (vertices + middle) // 2 - len(fixed)
-    if free < 60:
-        raise ValueError(
-            f"a face of {vertices} vertices is too coarse: it needs {2 * len(fixed) - middle + 120} or more."
-        )
-    half = np.vstack([fixed, _lloyd(fixed, free, polygons, scale)])
-    triangles = Delaunay(half).simplices.astype(np.int64)
-    triangles = triangles[_inside(half[triangles].mean(1), polygons)]
-    return _mirror(half, triangles, sites.landmarks)
+    return sites, polygons, (vertices + middle) // 2 - len(sites.points)
 
 
 def _mirror(half: Array, triangles: Index, landmarks: dict[int, int]) -> DomainMesh:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from proxy_tasks.jmlr.synthetic import atlas
-from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Float, Index, fan, grid
+from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Index, Part, fan, grid
 from proxy_tasks.jmlr.synthetic.look import Look
 
 _EYE_RINGS, _EYE_SPOKES, _EYE_CAP = 7, 18, np.deg2rad(80.0)
@@ -23,15 +24,9 @@ def _cap() -> Array:
 
 
 @dataclass(frozen=True, slots=True)
-class Eye:
+class Eye(Part):
     """An eyeball's cap behind a ring of lids. Its gaze moves the iris over it (Shader), not its vertices."""
 
-    name: str
-    first: int
-    triangles: Index
-    uv: Float
-    occlusion: Float
-    neck: Float
     ring: Index
     near: Index  # face vertices before the ball
     cap: Array
@@ -41,8 +36,9 @@ class Eye:
         centre = lids.mean(0)
         radius = 0.55 * float(np.ptp(lids[:, 0]))
         skin = face[self.near]  # the ball stays behind the lids however they move
-        aside = np.minimum(np.linalg.norm((skin - centre)[:, :2], axis=1), 0.85 * radius)
-        centre[2] = (skin[:, 2] - np.sqrt(radius**2 - aside**2)).min() - 4e-4
+        aside = np.linalg.norm((skin - centre)[:, :2], axis=1)
+        over = aside < 0.8 * radius
+        centre[2] = (skin[over, 2] - np.sqrt(radius**2 - aside[over] ** 2)).min() - 4e-4
         return np.asarray(centre + radius * self.cap)
 
 
@@ -71,53 +67,46 @@ def build_eye(mesh: FaceMesh, side: int, first: int) -> Eye:
 
 
 @dataclass(frozen=True, slots=True)
-class Bag:
-    """The dark inside of the mouth, sewn to the lips' inner border."""
+class Bag(Part):
+    """A dark pocket sewn to a border of the face: the inside of the mouth, the sockets around the eyes.
 
-    name: str
-    first: int
-    triangles: Index
-    uv: Float
-    occlusion: Float
-    neck: Float
+    steps are the size (3,) relative to the border and the depth [m] of its two rings; it ends in a point.
+    """
+
     ring: Index
+    steps: tuple[tuple[Array, float], ...]
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:
-        lips = face[self.ring]
-        centre = lips.mean(0)
-        arm = lips - centre
-        inner = centre + arm * [0.97, 1.0, 1.0] - [0.0, 0.0, 0.006]
-        deep = centre + arm * [0.8, 0.9, 0.4] - [0.0, 0.0, 0.035]
-        return np.vstack([inner, deep, centre - np.array([0.0, 0.0, 0.038])])
+        border = face[self.ring]
+        centre = border.mean(0)
+        rings = [centre + (border - centre) * size - [0.0, 0.0, deep] for size, deep in self.steps]
+        return np.vstack([*rings, centre - np.array([0.0, 0.0, self.steps[-1][1] + 0.003])])
 
 
-def build_bag(mesh: FaceMesh, first: int) -> Bag:
-    n = len(mesh.mouth)
-    rows = np.vstack([mesh.mouth, first + np.arange(2 * n).reshape(2, n)])
+def build_bag(ring: Index, shape: Literal["mouth", "socket"], first: int) -> Bag:
+    n = len(ring)
+    rows = np.vstack([ring, first + np.arange(2 * n).reshape(2, n)])
     row, col = grid(3, n, closed=True)
     middle = np.stack([rows[2], np.full(n, first + 2 * n), np.roll(rows[2], -1)], axis=1)
     triangles = np.concatenate([rows[row, col], middle])
+    mouth = ((np.array([0.97, 1.0, 1.0]), 0.006), (np.array([0.8, 0.9, 0.4]), 0.035))
+    socket = ((np.array([1.0, 1.0, 0.8]), 0.004), (np.array([0.9, 0.9, 0.4]), 0.012))
     return Bag(
         name="bag",
         first=first,
         triangles=triangles,
-        uv=np.broadcast_to(np.float32(atlas.BAG), (*triangles.shape, 2)),
+        uv=np.broadcast_to(np.array(atlas.BAG, np.float32), (*triangles.shape, 2)),
         occlusion=np.concatenate([np.full(n, 0.22), np.full(n + 1, 0.05)]).astype(np.float32),
         neck=np.zeros(2 * n + 1, np.float32),
-        ring=mesh.mouth,
+        ring=ring,
+        steps=mouth if shape == "mouth" else socket,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Teeth:
+class Teeth(Part):
     """Two rows of teeth on an arch behind the lips; the lower one hangs from the jaw."""
 
-    name: str
-    first: int
-    triangles: Index
-    uv: Float
-    occlusion: Float
-    neck: Float
     marks: Index
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:

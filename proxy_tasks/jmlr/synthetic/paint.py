@@ -23,10 +23,14 @@ class Grain:
         rng = np.random.default_rng(11)
         fine = rng.normal(size=(_TILE, _TILE)).astype(np.float32)
         self.fine = fine
-        self.strands = cv2.GaussianBlur(fine, (0, 0), 1.0) * np.float32(3.4)
-        self.spots = np.clip(cv2.GaussianBlur(fine, (0, 0), 1.3) * 4.0 - 1.7, 0.0, 1.0)
+        self.strands = np.asarray(cv2.GaussianBlur(fine, (0, 0), 1.0), np.float32) * np.float32(3.4)
+        self.spots: Float = np.clip(
+            np.asarray(cv2.GaussianBlur(fine, (0, 0), 1.3), np.float32) * 4.0 - 1.7, 0.0, 1.0
+        )
         coarse = rng.normal(size=(_TILE // 16, _TILE // 16)).astype(np.float32)
-        self.mottle = cv2.resize(coarse, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+        self.mottle = np.asarray(
+            cv2.resize(coarse, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC), np.float32
+        )
 
     def window(self, tile: Float, at: NDArray[np.int64]) -> Float:
         return np.asarray(tile[at[0] : at[0] + SIDE, at[1] : at[1] + SIDE])
@@ -58,7 +62,7 @@ def paint_atlas(stencils: Stencils, grain: Grain, look: Look, rng: np.random.Gen
     streaks = _streaks(strip.shape[1], SIDE, 50, rng)
     strip += (
         stencils.strip
-        * (look.hair * (0.85 + 0.1 * streaks) - strip)
+        * (look.hair * (0.85 + 0.04 * streaks) - strip)
         * (0.75 if look.style == "shaved" else 1.0)
     )
     whole[:SIDE, SIDE:] = np.clip(strip, 0.0, 255.0).astype(np.uint8)
@@ -166,7 +170,9 @@ def _hairline(face: Float, stencils: Stencils, look: Look, strands: Float, rng: 
 def _streaks(width: int, height: int, count: int, rng: np.random.Generator) -> Float:
     """Strands running down a (height, width, 1) patch, about unit deviation."""
     small = rng.normal(size=(5, count)).astype(np.float32)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))[..., None]
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)[
+        ..., None
+    ]
 
 
 def _paint_hair(whole: Image, look: Look, rng: np.random.Generator) -> None:

@@ -36,7 +36,7 @@ _SHARE = {"yaw": 16.0 / 33.0, "pitch": 17.0 / 33.0}  # of the actions that sweep
 _STEADY = 0.9  # of a sweep's variance is the sweep itself, uniform in time; the rest is the person's
 _SUBJECT = 0.5  # of a position's variance is where the subject sits
 _NEAR, _FAR = -0.31, -0.89  # metres
-_KEEP_INSIDE = 0.105  # metres of face kept inside the image around its centre
+_KEEP_INSIDE = 0.14  # metres of face kept inside the image around its centre
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,10 +86,10 @@ def rasterise(
 def _gradient(x: Float, y: Float, area: Float, value: Float) -> tuple[Float, Float]:
     """Change (T,) of corner values (T, 3) per pixel to the right and down."""
     d1, d2 = value[:, 1] - value[:, 0], value[:, 2] - value[:, 0]
-    scale = 1.0 / np.where(np.abs(area) < _FLAT, np.float32(1.0), area)
-    right = (d1 * (y[:, 2] - y[:, 0]) - d2 * (y[:, 1] - y[:, 0])) * scale
-    down = (d2 * (x[:, 1] - x[:, 0]) - d1 * (x[:, 2] - x[:, 0])) * scale
-    return right, down
+    divisor = np.where(np.abs(area) < _FLAT, np.float32(1.0), area)
+    right = (d1 * (y[:, 2] - y[:, 0]) - d2 * (y[:, 1] - y[:, 0])) / divisor
+    down = (d2 * (x[:, 1] - x[:, 0]) - d1 * (x[:, 2] - x[:, 0])) / divisor
+    return np.asarray(right, np.float32), np.asarray(down, np.float32)
 
 
 def _extent(v: Float) -> tuple[Float, Float]:

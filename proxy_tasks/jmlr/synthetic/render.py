@@ -86,7 +86,8 @@ class Shader:
             self.gloss[np.unique(head.triangles[head.of(name)])] = value
         self.eye = head.of("eye")
         self.uv = np.ascontiguousarray((head.uv * atlas.SIDE - 0.5).transpose(2, 0, 1), np.float32)  # texels
-        self.per_radian = np.float32(0.5 * atlas.SIDE * atlas.EYE[2] / np.deg2rad(atlas.EYE_DEGREES))
+        texels = 0.5 * atlas.SIDE * atlas.EYE[2] / np.deg2rad(atlas.EYE_DEGREES)
+        self.per_radian = np.array([-texels, texels], np.float32)  # the iris moves against its texture
         self.face = head.of("face")
         self._hair, self._curtain, self._ears = head.of("hair"), head.of("curtain"), head.of("ear")
 
@@ -120,9 +121,9 @@ def draw_head(
     triangles = head.triangles[show]
     corners = np.empty((6, len(show), 3), np.float32)
     corners[:2] = shader.uv[:, show]
-    corners[:2, shader.eye[show]] += (gaze * shader.per_radian * np.float32([-1.0, 1.0]))[:, None, None]
+    corners[:2, shader.eye[show]] += (shader.per_radian * gaze)[:, None, None]
     corners[2:] = shader.shade(points, light, look)[:, triangles]
-    inverse = 1.0 / np.maximum(-points[:, 2], np.float32(0.05))
+    inverse = np.reciprocal(np.maximum(-points[:, 2], np.float32(0.05)))
     seen = rasterise(xy, inverse, triangles, corners, size, size)
     colour = _sample(texture, seen.values[0], seen.values[1])
     highlight = 255.0 * seen.values[5]
@@ -137,9 +138,8 @@ def _sample(texture: Image, u: Float, v: Float) -> Image:
     width = 256
     padded = np.zeros((2, -(-len(u) // width) * width), np.float32)
     padded[0, : len(u)], padded[1, : len(u)] = u, v
-    texels = cv2.remap(
-        texture, *padded.reshape(2, -1, width), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    across, down = padded.reshape(2, -1, width)
+    texels = cv2.remap(texture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(texels.reshape(-1, 3)[: len(u)])
 
 
@@ -160,10 +160,15 @@ class Wardrobe:
         shade = np.sqrt(np.maximum(irradiance(n, light), 0.0)) * self.folds
         colour = (look.clothes * shade).astype(np.float32)
         show = torso.triangles[facing(xy, torso.triangles)]
-        inverse = 1.0 / np.maximum(-points[:, 2], np.float32(0.05))
+        inverse = np.reciprocal(np.maximum(-points[:, 2], np.float32(0.05)))
         seen = rasterise(xy, inverse, show, colour.T[:, show], size, size)
         image.reshape(-1, 3)[seen.pixel] = np.minimum(seen.values, 255.0).T.astype(np.uint8)
         image[:] = cv2.GaussianBlur(image, (3, 3), 0.8)
+
+
+def enlarge(image: Image, size: int) -> Image:
+    """A soft enlargement to (size, size, 3)."""
+    return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def camera(image: Image, window: tuple[slice, slice], noise: Image, rng: np.random.Generator) -> Image:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from proxy_tasks.jmlr.synthetic import atlas
-from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Float, Index, grid
+from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Index, Part, grid
 from proxy_tasks.jmlr.synthetic.look import Look
 
 # rings on the built-in head, mm: top (y, z), bottom (y, z), side (x, y, z), share of the border's motion
@@ -50,20 +50,14 @@ def _outwards(mesh: FaceMesh) -> Array:
             for v in mesh.border
         ]
     )
-    away = sum(np.roll(away, k, axis=0) for k in (-2, -1, 0, 1, 2))
-    return np.asarray(away / np.linalg.norm(away, axis=1, keepdims=True))
+    smooth = np.sum([np.roll(away, k, axis=0) for k in (-2, -1, 0, 1, 2)], axis=0)
+    return np.asarray(smooth / np.linalg.norm(smooth, axis=1, keepdims=True))
 
 
 @dataclass(frozen=True, slots=True)
-class Skull:
+class Skull(Part):
     """loft (rings, n, 3) on the mean face, the border first; follow (rings,) share of its motion."""
 
-    name: str
-    first: int
-    triangles: Index
-    uv: Float
-    occlusion: Float
-    neck: Float
     loft: Array
     follow: Array
     border: Index
