@@ -17,7 +17,7 @@ import torch
 
 from nas.blend import Blend, compute, greedy, halves
 from nas.inference import Crops, Predictor
-from nas.members import Member, MemberError, require_alike, require_members
+from nas.members import Member, MemberError, require_alike, require_members, titles
 from nas.score_table import TableRow, subject_interval, table_row, to_csv, to_markdown
 from proxy_tasks.engine import hardware, resolve_device
 from proxy_tasks.jmlr.cache import CropCache
@@ -179,7 +179,7 @@ def _choose(
     held_out = predictions.positions(second)
     people = predictions.subjects[held_out]
     everyone = tuple(range(len(members)))
-    named: list[tuple[str, tuple[int, ...]]] = [(member.title, (i,)) for i, member in enumerate(members)]
+    named: list[tuple[str, tuple[int, ...]]] = [(name, (i,)) for i, name in enumerate(titles(members))]
     named += [(MEAN, everyone), (ENSEMBLE, draws)]
     table = [table_row(name, compute(macs, d), predictions.score(d, held_out), people) for name, d in named]
     best = min(range(len(members)), key=lambda i: error((i,)))
@@ -245,7 +245,8 @@ def _write(folder: Path, result: Result) -> None:
 
 def _notes(result: Result) -> str:
     row, gain = result.table[-1], result.metrics["gain_over_best_member"]
-    chosen = [f"{result.blend.weights[i]} x {result.members[i].title}" for i in result.blend.chosen]
+    names = titles(result.members)
+    chosen = [f"{result.blend.weights[i]} x {names[i]}" for i in result.blend.chosen]
     flip = (
         "averaged with the mirrored image (twice the compute shown)"
         if result.settings.flip
@@ -269,7 +270,8 @@ def _certainty(gain: dict[str, Any]) -> str:
 
 
 def _names(members: Sequence[Member], draws: Sequence[int]) -> str:
-    return " + ".join(members[i].title for i in draws)
+    names = titles(members)
+    return " + ".join(names[i] for i in draws)
 
 
 def _labels(cache: CropCache, name: str, rows: np.ndarray, device: torch.device) -> torch.Tensor:

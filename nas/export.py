@@ -18,6 +18,7 @@ Takes seconds a format.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from nas.exports.source import Source, Written
 
-FORMATS = ("json", "jmlr", "timm", "scrfd", "onnx")
+MODULES = {"json": "document", "jmlr": "jmlr", "timm": "timm_resnet", "scrfd": "scrfd", "onnx": "onnx_file"}
+FORMATS = tuple(MODULES)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,25 +70,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def write(name: str, source: Source, folder: Path, batch: int = 1) -> Written:
     """Export in one format, checked; nothing is left of an export that fails its check."""
-    if name == "json":
-        from nas.exports import document
-
-        return document.write(source, folder)
-    if name == "jmlr":
-        from nas.exports import jmlr
-
-        return jmlr.write(source, folder)
-    if name == "timm":
-        from nas.exports import timm_resnet
-
-        return timm_resnet.write(source, folder)
-    if name == "scrfd":
-        from nas.exports import scrfd
-
-        return scrfd.write(source, folder)
-    from nas.exports import onnx_file
-
-    return onnx_file.write(source, folder, batch)
+    module = importlib.import_module(f"nas.exports.{MODULES[name]}")
+    return module.write(source, folder, **({"batch": batch} if name == "onnx" else {}))
 
 
 if __name__ == "__main__":

@@ -104,6 +104,15 @@ class Member:
             )
 
 
+def titles(members: Sequence[Member]) -> list[str]:
+    """Names for a table, all different: equal ones get the hash of their settings too."""
+    plain = [member.title for member in members]
+    return [
+        title if plain.count(title) == 1 else f"{title[:-1]}, {member.record['settings_id']})"
+        for title, member in zip(plain, members, strict=True)
+    ]
+
+
 def find_members(run: Path, *, trainval: bool = False) -> list[Member]:
     """Finished runs under `run`/retrain, best validation L_error first; may be empty."""
     members = []

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nas.blend import BlendError, compute, greedy, halves
 from nas.ensemble import main
 from nas.inference import Crops, Predictor
-from nas.members import find_members
+from nas.members import Member, find_members, titles
 from nas.score_table import subject_interval, subject_resamples
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.wcpa import WcpaDataset
@@ -234,3 +234,10 @@ def test_damaged_weights_are_named_and_the_ones_before_used(retrained, tmp_path,
         file.write_bytes(file.read_bytes()[:1000])
     assert main([str(run), "--device", "cpu", "--quiet"]) == 0
     assert capsys.readouterr().err.count("best.pt is damaged") == 3
+
+
+def test_rows_of_one_architecture_and_seed_under_two_schedules_have_two_names(retrained):
+    member = find_members(retrained)[0]
+    other = Member(member.folder, member.record | {"settings_id": "another"})
+    one, two = titles([member, other])
+    assert one != two and "another" in two and titles([member]) == [member.title]
