@@ -208,12 +208,24 @@ class Driver:
         self._contend(records, plan.race_proxy, race.still_tied(records, plan.proxy.id, base))
 
     def _contend(self, records: Sequence[TrialRecord], proxy: Proxy, contenders: Sequence[ArchSpec]) -> None:
-        if not contenders:
-            return
+        affordable = self._affordable(records, proxy, contenders)
         wanted = race.next_repeats(
-            records, proxy.id, contenders, seeds=self.plan.repeats, seed=self.plan.seed
+            records, proxy.id, affordable, seeds=self.plan.repeats, seed=self.plan.seed
         )
         self._repeat(wanted, proxy)
+
+    def _affordable(
+        self, records: Sequence[TrialRecord], proxy: Proxy, contenders: Sequence[ArchSpec]
+    ) -> Sequence[ArchSpec]:
+        """As many of the best as can have all their seeds in the time that is left; one at least."""
+        left, each = self.seconds_left(), self.seconds_per_run()
+        if left is None or each is None or not contenders:
+            return contenders
+        runs = math.floor(max(0.0, left) / (each * proxy.epochs / self.plan.proxy.epochs)) * self.slots
+        seeds = self.plan.repeats - race.complete(records, proxy.id, contenders[0])
+        count = max(1, runs // max(1, seeds))
+        self._short_of_time |= count < len(contenders)
+        return contenders[:count]
 
     def _want_control(self, proxy: Proxy) -> None:
         plan = self.plan
@@ -225,7 +237,7 @@ class Driver:
 
     def _repeat(self, wanted: Sequence[race.Repeat], proxy: Proxy) -> bool:
         for one in wanted:
-            if one.role == "repeat" and not self._time_for(1, proxy):
+            if one.role == "repeat" and not self._time_for(len(self._ready) + 1, proxy):
                 self._short_of_time = True
                 break
             entry = self._entry(one.role, one.arch, one.seed, proxy, self._rounds[-1].number, one.name)

@@ -48,6 +48,8 @@ def chatter_to(log: Path) -> Iterator[TextIO]:
         for descriptor in (1, 2):
             os.dup2(handler.stream.fileno(), descriptor)
         root.handlers, root.level = [handler], logging.INFO
+        optuna = logging.getLogger("optuna")  # comes with a handler of its own, bound to the old stderr
+        optuna.handlers, optuna.propagate = [], True
         yield stream
     finally:
         sys.stdout.flush()

@@ -78,6 +78,11 @@ def next_repeats(
     return [Repeat("repeat", a, "", _free_seeds(records, fidelity, a, seed, 1)[0]) for a in chosen]
 
 
+def complete(records: Sequence[TrialRecord], fidelity: str, arch: ArchSpec) -> int:
+    """Re-runs that `arch` has had at `fidelity`."""
+    return _Runs(records, fidelity, "repeat").complete(arch)
+
+
 def still_tied(
     records: Sequence[TrialRecord], fidelity: str, contenders: Sequence[ArchSpec]
 ) -> list[ArchSpec]:

@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     given = parser(__doc__ or "").parse_args(argv)
     try:
-        from nas.session import open_session
+        from nas.session import dry_run, open_session
 
         session = open_session(given, argv)
     except (ValueError, RuntimeError) as error:
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; nothing was begun", file=sys.stderr)
         return 130
-    return session.run()
+    return dry_run(session) if given.dry_run else session.run()
 
 
 if __name__ == "__main__":

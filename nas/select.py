@@ -10,8 +10,9 @@ from single runs. With n_a runs y_a of architecture a at one fidelity,
 for k comparisons (Bonferroni), alpha 0.05: a subset selection that holds the
 truly best of the compared architectures with probability 1 - alpha at least
 (Gupta 1965; Hsu 1984). The interval of the gain over the control is the same test
-turned round, so it covers 0 exactly where the two cannot be told apart. The run that made an architecture a finalist was the luckiest of many
-and is left out of its mean: only re-runs count (the winner's curse).
+turned round, so it covers 0 exactly where the two cannot be told apart. The run
+that made an architecture a finalist was the luckiest of many and is left out of its
+mean: only re-runs count (the winner's curse).
 tests/test_nas_select.py checks both claims by simulation.
 """
 

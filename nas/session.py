@@ -226,6 +226,24 @@ def synthetic_folder(proxy: Proxy) -> Path:
     return cache_root() / "synthetic" / f"{s.subjects}x{s.frames}_{s.size}px_seed{s.seed}"
 
 
+def dry_run(session: Session) -> int:
+    """Print what the search would cost; train nothing, write nothing."""
+    from nas.forecast import describe as tell
+    from nas.forecast import forecast
+
+    config, resources = session.config, session.resources
+    if config.launcher == "inprocess":
+        slots = 1
+    elif resources.gpus:
+        slots = max(1, round(_gpus(config) / resources.gpus))
+    else:
+        slots = max(1, int(cores() // resources.cpus))
+    data = Path(config.data) if config.data else None
+    threads = cores() if config.launcher == "inprocess" else max(1, round(resources.cpus))
+    print(tell(forecast(session.plan, data, slots, threads)))
+    return 0
+
+
 # --- the search itself ---
 
 

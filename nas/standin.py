@@ -103,7 +103,7 @@ class Standin:
 def learning_curve(spec: ArchSpec, seed: int, intervals: int, noise_mm: float) -> list[float]:
     """L_error after each of `intervals` equal parts of a run, millimetres."""
     final = expected_mm(spec) + noise_mm * float(_noise(spec.id, f"seed{seed}"))
-    rate = 2.0 + 0.15 * float(_noise(spec.id, "rate"))
+    rate = 2.0 + 0.04 * float(_noise(spec.id, "rate"))
     share = np.arange(1, intervals + 1) / intervals
     wobble = 2.0 * noise_mm * np.array([_noise(spec.id, f"{seed}:{i}") for i in range(intervals)])
     curve = final + (START_MM - final) * (1 - share) ** rate + wobble * (1 - share)

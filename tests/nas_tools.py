@@ -11,13 +11,15 @@ from nas.plan import Plan, resolve
 from nas.run_dir import RunDir
 from nas.standin import Standin
 from nas.store import Store
+from proxy_tasks.task import Proxy
 
+PROXY = Proxy("test", resolution=64, epochs=6, batch=32)  # six validations: rungs after 1 and 3
 SMALL = {"max_depth": 6, "max_width": 128, "width_step": 16}  # a space of thousands, built in milliseconds
 
 
 def plan(budget: str = "5.1GFLOPs", **changes) -> Plan:
     values = {"strategy": "random", "trials": 6, "objective": "nas.standin:Standin", **changes}
-    return resolve(SearchConfig(budget, **values), gpus=0)
+    return resolve(SearchConfig(budget, **values), gpus=0, proxy=PROXY)
 
 
 def small_plan(**changes) -> Plan:

@@ -1,0 +1,147 @@
+"""What a search will cost, before it costs anything: --dry-run.
+
+A few training steps of the control on noise give the seconds a step; the data
+set's lists give the steps; the plan gives the runs. Nothing is trained and
+nothing is written. FLOPs are equal over the set, so one network speaks for all;
+measured times of other architectures at equal FLOPs differ, by a factor of two
+at the extremes, which is what "about" means here.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.memory import Calibration, calibrate, largest_peak, training_step
+from nas.plan import Plan
+from proxy_tasks.task import Proxy
+
+STEPS = 3  # timed, after one that is not
+VALIDATION = 0.25  # validation images for each training image: 20 % against 80 % of the subjects
+FORWARD = 1 / 3  # of a training step's cost
+STORE_BYTES = 20_000  # a trial in the journal
+CURVE_BYTES = 10_000  # a trial's TensorBoard file
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Predictions for one search; hours of one device (or share of it), bytes."""
+
+    runs: dict[str, int]
+    seconds_per_run: float
+    device_hours: float
+    wall_hours: float
+    slots: int
+    memory_bytes: float
+    memory_measured: bool
+    disk_bytes: float
+    cache_bytes: float
+
+
+def forecast(plan: Plan, data: Path | None, slots: int, threads: int) -> Forecast:
+    """Predict the cost of `plan` on this machine."""
+    import torch
+
+    torch.set_num_threads(max(1, threads))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    images = training_images(plan.proxy, data)
+    each = seconds_per_run(plan.proxy, images, seconds_per_step(plan, device))
+    seconds = device_seconds(plan, each)
+    calibration = calibrate(plan) if device.type == "cuda" else Calibration(fixed_bytes=5e8)
+    in_cache = images * (1 + VALIDATION)
+    crop = 3 * plan.proxy.resolution**2 + 1220 * (3 + 2) * 4
+    runs = plan.runs_at_most()
+    return Forecast(
+        runs=runs,
+        seconds_per_run=each,
+        device_hours=seconds / 3600,
+        wall_hours=seconds / 3600 / slots,
+        slots=slots,
+        memory_bytes=largest_peak(plan, calibration),
+        memory_measured=calibration.measured,
+        disk_bytes=slots * plan.control.params() * 8 + sum(runs.values()) * (STORE_BYTES + CURVE_BYTES),
+        cache_bytes=in_cache * crop,
+    )
+
+
+def seconds_per_step(plan: Plan, device: object) -> float:
+    """Median of a few training steps of the control."""
+    step = training_step(plan.control, plan.proxy, plan.proxy.batch, device)
+    step()
+    times = []
+    for _ in range(STEPS):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def training_images(proxy: Proxy, data: Path | None) -> int:
+    """Images that a run trains on: four fifths of the subjects, within the proxy's bounds."""
+    if data is None:
+        subjects, frames = proxy.synthetic.subjects, float(proxy.synthetic.frames)
+    else:
+        from proxy_tasks.jmlr.wcpa import WcpaDataset
+
+        rows = WcpaDataset.open(data).rows["train"]
+        subjects = len({row.subject_id for row in rows})
+        frames = len(rows) / max(1, subjects)
+    trained = round(subjects * 0.8)
+    trained = min(trained, proxy.subjects) if proxy.subjects else trained
+    return round(trained * (min(frames, proxy.frames) if proxy.frames else frames))
+
+
+def seconds_per_run(proxy: Proxy, images: int, step: float) -> float:
+    """Training plus a validation after every interval."""
+    training = images // proxy.batch * proxy.epochs * step
+    validation = (proxy.evaluations or proxy.epochs) * images * VALIDATION / proxy.batch * step * FORWARD
+    return training + validation
+
+
+def device_seconds(plan: Plan, each: float) -> float:
+    """All runs together; under asha a proposal costs its expected share of a run."""
+    runs = plan.runs_at_most()
+    longer = plan.race_proxy.epochs / plan.proxy.epochs
+    share = asha_share(plan.proxy.evaluations or plan.proxy.epochs) if plan.scheduler == "asha" else 1.0
+    base = runs["proposals"] * share + runs["control"] + runs["race"]
+    return each * (base + runs.get("longer race", 0) * longer)
+
+
+def asha_share(intervals: int) -> float:
+    """Expected share of a run that a proposal trains for, if one in three passes each rung."""
+    from nas.rungs import REDUCTION, first_rung
+
+    rung, before, share, alive = first_rung(intervals), 0, 0.0, 1.0
+    while rung < intervals:
+        share += alive * (rung - before) / intervals
+        before, rung, alive = rung, rung * REDUCTION, alive / REDUCTION
+    return share + alive * (intervals - before) / intervals
+
+
+def describe(found: Forecast) -> str:
+    """For a person who has to ask for a quota."""
+    runs = ", ".join(f"{n} {what}" for what, n in found.runs.items())
+    total = sum(found.runs.values())
+    measured = "measured here" if found.memory_measured else "from the layer sizes"
+    return "\n".join(
+        [
+            f"runs           at most {total} ({runs}); the race usually ends earlier",
+            f"time           about {_time(found.seconds_per_run)} a run, {found.device_hours:.2f} hours of a "
+            f"trial's share of a device in all, {found.wall_hours:.2f} hours with {found.slots} at once",
+            f"memory         {found.memory_bytes / 1e9:.1f} GB a run for 99 of 100 architectures, {measured}",
+            f"disk           {_size(found.disk_bytes)} in the run directory, {_size(found.cache_bytes)} of "
+            "crops in the cache",
+            "nothing was trained and nothing was written",
+        ]
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _size(value: float) -> str:
+    return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{math.ceil(value / 1e6)} MB"

@@ -1,0 +1,130 @@
+"""How much device memory a training run peaks at, from its spec, and how many share one GPU.
+
+    peak = fixed + batch * activations * bytes an activation + parameters * bytes a parameter
+
+activations are the outputs of all convolutions at the proxy's resolution
+(ArchSpec.activations). What the backward pass keeps of each, with batch norm and
+ReLU beside it, is measured once on a device with the control network, by one
+training step at two batch sizes, and kept in the cache. Weights, gradients and
+momentum take 4 bytes each. tests/test_nas_memory.py
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from nas.plan import Plan
+from nas.run_dir import write_json
+from proxy_tasks.task import Proxy
+from space import ArchSpec
+from space.cachedir import cache_root
+
+PARAMETER_BYTES = 12  # float32 weight, gradient, momentum
+HEADROOM = 0.9  # of a device's memory; the rest goes to fragmentation
+SAMPLE = 256  # architectures whose memory stands for the set's
+MOST_SHARES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What one device needs beyond parameters: bytes an activation, and bytes a process."""
+
+    activation_bytes: float = 8.0  # bf16: input, normalised and rectified copies, gradients in flight
+    fixed_bytes: float = 1.2e9  # CUDA context, cuDNN workspaces, the caching allocator's slack
+    measured: bool = False
+
+
+def peak_bytes(spec: ArchSpec, proxy: Proxy, calibration: Calibration) -> float:
+    """Predicted peak of one training run of `spec` under `proxy`."""
+    activations = proxy.batch * spec.activations(proxy.resolution) * calibration.activation_bytes
+    return calibration.fixed_bytes + activations + spec.params() * PARAMETER_BYTES
+
+
+def largest_peak(plan: Plan, calibration: Calibration) -> float:
+    """The memory that all but one in a hundred architectures of the set stay within."""
+    specs = plan.feasible.draw(SAMPLE, np.random.default_rng(0))
+    return float(np.quantile([peak_bytes(s, plan.proxy, calibration) for s in specs], 0.99))
+
+
+def slices(peak: float, device_bytes: float) -> int:
+    """How many such runs share a device; at least one, for which the retry alone is the safety net."""
+    return max(1, min(MOST_SHARES, math.floor(device_bytes * HEADROOM / peak)))
+
+
+def fitting_share(plan: Plan) -> float:
+    """GPUs a trial, an exact 1/n, for --gpus-per-trial auto; one share for the whole search.
+
+    One share, not one a spec: an actor is reused only by trials of the same size, and a fresh one costs more
+    than the memory it saves. A trial that needs more is run again alone.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ValueError(
+            "--gpus-per-trial auto measures this machine's GPU, and there is none: give a slice such as 1/2"
+        )
+    device_bytes = torch.cuda.get_device_properties(0).total_memory
+    return 1 / slices(largest_peak(plan, calibrate(plan)), device_bytes)
+
+
+def calibrate(plan: Plan) -> Calibration:
+    """Measured on the current CUDA device, once; kept under the cache directory."""
+    import torch
+
+    name = torch.cuda.get_device_name().replace(" ", "-").replace("/", "-")
+    path = cache_root() / "memory" / f"{name}_{torch.__version__}.json"
+    if path.exists():
+        return Calibration(**json.loads(path.read_text()))
+    few, many = (_measure(plan.control, plan.proxy, batch) for batch in (16, 64))
+    activations = plan.control.activations(plan.proxy.resolution)
+    each = max(2.0, (many - few) / (48 * activations))
+    fixed = max(6e8, few - 16 * activations * each - plan.control.params() * PARAMETER_BYTES)
+    found = Calibration(each, fixed + 6e8, measured=True)  # the context is outside torch's own count
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, asdict(found))
+    return found
+
+
+def _measure(spec: ArchSpec, proxy: Proxy, batch: int) -> float:
+    """Peak bytes that torch reserves over two training steps."""
+    import torch
+
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    step = training_step(spec, proxy, batch, torch.device("cuda"))
+    step()
+    step()
+    peak = float(torch.cuda.max_memory_reserved())
+    del step
+    torch.cuda.empty_cache()
+    return peak
+
+
+def training_step(spec: ArchSpec, proxy: Proxy, batch: int, device: Any) -> Any:
+    """A function that does one step of SGD on noise, as proxy_tasks.engine does on data."""
+    import torch
+
+    from proxy_tasks.backbone import build_model
+    from proxy_tasks.engine import use_bf16
+
+    model = build_model(spec).to(device=device, memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, fused=True)
+    images = torch.randn(batch, 3, proxy.resolution, proxy.resolution, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    bf16 = use_bf16(proxy.precision, device)
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            outputs = model(images)
+        optimizer.zero_grad(set_to_none=True)
+        outputs.float().square().mean().backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return step

@@ -1,0 +1,75 @@
+"""Memory and cost predicted from specs, and GPUs in slices that Ray can place."""
+
+import pytest
+from nas_tools import plan
+
+from nas.config import gpu_share
+from nas.forecast import asha_share, device_seconds, seconds_per_run, training_images
+from nas.memory import Calibration, largest_peak, peak_bytes, slices
+from proxy_tasks.task import Proxy, Synthetic
+from space import REFERENCES, ArchSpec
+
+PROXY = Proxy("p", resolution=128, epochs=10, batch=100, synthetic=Synthetic(100, 10, 320))
+RESNET = REFERENCES["resnet34"]
+
+
+def test_memory_is_activations_parameters_and_a_fixed_part():
+    calibration = Calibration(activation_bytes=6.0, fixed_bytes=1e9)
+    expected = 1e9 + 6 * 100 * RESNET.activations(128) + 12 * RESNET.params()
+    assert peak_bytes(RESNET, PROXY, calibration) == pytest.approx(expected)
+
+
+def test_at_equal_flops_memory_follows_where_the_flops_are():
+    early, late = ArchSpec((24, 1, 1, 1), (48, 48, 48, 48)), ArchSpec((1, 1, 1, 9), (112, 112, 112, 512))
+    assert abs(early.macs() / late.macs() - 1) < 0.3
+    assert peak_bytes(early, PROXY, Calibration()) > 1.5 * peak_bytes(late, PROXY, Calibration())
+
+
+def test_a_share_is_an_exact_slice_and_never_more_than_the_device():
+    assert slices(peak=10e9, device_bytes=80e9) == 7
+    assert slices(peak=200e9, device_bytes=80e9) == 1
+    made = plan()
+    peak = largest_peak(made, Calibration())
+    assert peak > peak_bytes(made.control, made.proxy, Calibration())
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("1", 1), ("2", 2), ("1/3", 1 / 3), ("0.25", 0.25), ("0.3333", 1 / 3)]
+)
+def test_a_slice_is_read_and_made_exact(text, share):
+    assert gpu_share(text) == share
+
+
+def test_the_images_of_a_run_are_four_fifths_of_the_subjects_within_the_proxys_bounds():
+    assert training_images(PROXY, None) == 800
+    assert training_images(PROXY.replace(subjects=10, frames=3), None) == 30
+
+
+def test_a_run_costs_its_steps_and_its_validations():
+    # 8 steps an epoch, 10 epochs; 200 images validated 10 times at a third of a step's cost
+    assert seconds_per_run(PROXY, 800, 1.0) == pytest.approx(80 + 10 * 2 / 3)
+
+
+def test_halving_costs_a_proposal_its_expected_share():
+    # rungs after 1 and 3 of 9: 1/9 + 2/9 / 3 + 6/9 / 9
+    assert asha_share(9) == pytest.approx(1 / 9 + 2 / 27 + 6 / 81)
+
+
+def test_the_forecast_adds_proposals_control_and_races():
+    made = plan(trials=10, finalists=2, repeats=3)
+    assert device_seconds(made, 1.0) == 10 + 3 + 6
+    longer = plan(trials=10, finalists=2, repeats=3, race_epochs=2.0)
+    assert device_seconds(longer, 1.0) == 19 + 2 * 9
+
+
+@pytest.mark.gpu
+def test_the_calibrated_prediction_covers_a_measured_run():
+    import torch
+
+    from nas.memory import _measure, calibrate
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    made = plan()
+    predicted = peak_bytes(made.control, made.proxy, calibrate(made))
+    assert _measure(made.control, made.proxy, made.proxy.batch) < predicted

@@ -1,0 +1,241 @@
+"""The command line: what is wrong is one sentence, exit 2 and nothing written; what is right runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas import search, status
+from nas.run_dir import RunDir
+from nas.store import Store
+
+STANDIN = ["--objective", "nas.standin:Standin", "--launcher", "inprocess"]
+SMALL = [
+    "--budget",
+    "0.5GFLOPs",
+    "--max-depth",
+    "6",
+    "--max-width",
+    "128",
+    "--width-step",
+    "16",
+    "--tolerance",
+    "0.1",
+]
+
+
+def refuse(capsys, *argv):
+    """The one sentence of a refusal, once it has been checked that it is one."""
+    out = Path("never")
+    before = set(Path().iterdir())
+    assert search.main([*argv, "--out", str(out)]) == 2
+    assert set(Path().iterdir()) == before, "nothing is written"
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1 and "Traceback" not in text
+    return text
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "--budget is missing"),
+        (["--budget", "five"], "'five' is no budget"),
+        (["--budget", "5GB"], "counts bytes"),
+        (["--budget", "1kFLOPs"], "the smallest, d1-1-1-1"),
+        (["--budget", "900TFLOPs"], "the largest, d24-24-24-24"),
+        (["--budget", "5.1GFLOPs", "--tolerance", "0"], "the nearest are"),
+        (["--budget", "5.1GFLOPs", "--tolerance", "2"], "below 1"),
+        (["--budget", "5.1GFLOPs", "--strategy", "magic"], "--strategy is one of random"),
+        (["--budget", "5.1GFLOPs", "--scheduler", "pbt"], "--scheduler is one of none, asha"),
+        (["--budget", "5.1GFLOPs", "--launcher", "slurm"], "--launcher is one of"),
+        (["--budget", "5.1GFLOPs", "--proxy", "huge"], "--proxy 'huge' is neither one of mini"),
+        (["--budget", "5.1GFLOPs", "--trials", "0"], "--trials is at least 1"),
+        (["--budget", "5.1GFLOPs", "--repeats", "1"], "--repeats is at least 2"),
+        (["--budget", "5.1GFLOPs", "--rounds", "3"], "--rounds is 1 or 2"),
+        (["--budget", "5.1GFLOPs", "--max-hours", "nan"], "--max-hours is a positive number"),
+        (["--budget", "5.1GFLOPs", "--race-epochs", "0.5"], "--race-epochs multiplies"),
+        (["--budget", "5.1GFLOPs", "--gpus-per-trial", "0.3"], "does not divide a GPU: use a slice 1/n"),
+        (["--budget", "5.1GFLOPs", "--gpus-per-trial", "1.5"], "neither a whole number nor a slice"),
+        (["--budget", "5.1GFLOPs", "--gpus-per-trial", "lots"], "auto, a whole number or a slice"),
+        (["--budget", "5.1GFLOPs", "--seed-arch", "resnet18"], "2.68"),
+        (["--budget", "5.1GFLOPs", "--seed-arch", "nothing.json"], "neither one of resnet18"),
+        (["--budget", "5.1GFLOPs", "--storage", "nosuchdb://host/db", *STANDIN], "cannot open the storage"),
+        (["--budget", "5.1GFLOPs", "--objective", "nowhere:Nothing"], "there is no objective"),
+        (["--budget", "5.1GFLOPs", "--min-depth", "9", "--max-depth", "2"], "no depth left"),
+        (["--resume"], "holds no search"),
+    ],
+)  # fmt: skip
+def test_a_wrong_request_is_one_sentence_and_nothing_is_written(capsys, argv, words):
+    assert words in refuse(capsys, *argv)
+
+
+def test_a_data_folder_that_is_missing_or_lacks_a_part_is_named(capsys, tiny_copy):
+    assert "nodata" in refuse(capsys, "--budget", "5.1GFLOPs", "--data", "nodata")
+    (tiny_copy / "resources" / "projection_matrix.txt").unlink()
+    assert "projection_matrix" in refuse(capsys, "--budget", "5.1GFLOPs", "--data", str(tiny_copy))
+
+
+def test_lists_that_name_absent_files_are_refused_with_how_many(capsys, tiny_copy):
+    for image in list((tiny_copy / "image").rglob("*.jpg"))[:9]:
+        image.unlink()
+    text = refuse(capsys, "--budget", "5.1GFLOPs", "--data", str(tiny_copy))
+    assert "9" in text or "8" in text or "7" in text
+
+
+def test_resume_without_any_run_says_so(capsys):
+    assert search.main(["--resume"]) == 2
+    assert "no search under runs/ to resume" in capsys.readouterr().err
+
+
+@pytest.fixture
+def done(tmp_path, capsys):
+    out = tmp_path / "run"
+    argv = [*SMALL, *STANDIN, "--trials", "4", "--out", str(out)]
+    assert search.main(argv) == 0
+    return out, capsys.readouterr(), argv
+
+
+def test_a_search_ends_with_a_table_of_rank_architecture_gflops_error_control_and_baseline(done):
+    lines = done[1].out.splitlines()
+    assert lines[0].split() == ["rank", "architecture", "GFLOPs", "L_error,", "mm", "runs"]
+    assert any("control" in line and "±" in line for line in lines)
+    assert any("mean face for every image (baseline)" in line and "154.00" in line for line in lines)
+    assert any("against the control" in line and "95 % interval" in line for line in lines)
+
+
+def test_the_best_specs_are_written_with_scores_and_provenance(done):
+    spec = json.loads((done[0] / "best" / "best.json").read_text())
+    assert set(spec["arch"]) == {"block", "depths", "widths"}
+    assert spec["trials"] and spec["l_error_mm"]["runs"] and spec["control"]["name"] == "resnet34-scaled"
+    assert (done[0] / "best" / f"{spec['id']}.json").exists() or spec["id"] not in spec["tied"]
+
+
+def test_run_json_says_what_was_asked_and_with_what(done):
+    about = RunDir(done[0]).read()
+    assert about["command"].startswith("python -m nas.search --budget 0.5GFLOPs")
+    for key in ("config", "seed", "versions", "commit", "data", "hardware", "baseline_l_error_mm", "proxy",
+                "space", "budget", "feasible"):  # fmt: skip
+        assert about[key] is not None or key == "commit"
+
+
+def test_a_directory_that_holds_a_search_is_refused_and_resume_is_named(capsys, done):
+    assert search.main(done[2]) == 2
+    assert "already holds a search" in (text := capsys.readouterr().err) and "--resume --out" in text
+
+
+def test_resume_of_a_finished_search_trains_nothing_and_answers_again(capsys, done):
+    before = Store.open(done[0]).records()
+    assert search.main(["--resume", "--out", str(done[0])]) == 0
+    assert capsys.readouterr().out == done[1].out
+    assert Store.open(done[0]).records() == before
+
+
+def test_resume_may_ask_for_more_trials_but_not_for_another_search(capsys, done):
+    assert search.main(["--resume", "--out", str(done[0]), "--strategy", "gp"]) == 2
+    assert "--strategy cannot change on --resume" in capsys.readouterr().err
+    assert search.main(["--resume", "--out", str(done[0]), "--trials", "6", "--quiet"]) == 0
+    assert len([r for r in Store.open(done[0]).records() if r.role == "proposal"]) == 6
+    assert capsys.readouterr().err == ""
+
+
+def test_resume_without_out_takes_the_newest(capsys):
+    assert search.main([*SMALL, *STANDIN, "--trials", "2"]) == 0
+    (run,) = Path("runs").iterdir()
+    assert search.main(["--resume"]) == 0
+    assert f"python -m nas.status {run}" in capsys.readouterr().out
+
+
+def test_third_parties_write_to_the_log_and_not_to_the_terminal(done):
+    assert "A new study created" in (done[0] / "log.txt").read_text()
+    assert "study" not in done[1].err and "Warning" not in done[1].err
+
+
+def test_status_counts_and_names_and_reads_while_nobody_writes(capsys, done):
+    assert status.main([str(done[0]), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (
+        found["complete"] == len(Store.open(done[0]).records()) and found["running"] == found["failed"] == 0
+    )
+    assert found["best"]["arch"] and found["best"]["l_error_mm"] > 0
+    assert len(found["control"]["l_error_mm"]) == 3 and found["tied"] and found["active"] is False
+    assert status.main([str(done[0])]) == 0
+    assert "not running" in capsys.readouterr().out
+
+
+def test_status_of_no_search_is_a_sentence(capsys, tmp_path):
+    assert status.main([str(tmp_path)]) == 2
+    assert "holds no search" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(capsys, monkeypatch):
+    from nas import forecast
+
+    monkeypatch.setattr(forecast, "seconds_per_step", lambda plan, device: 0.5)
+    before = set(Path().iterdir())
+    argv = [
+        "--budget",
+        "5.1GFLOPs",
+        "--launcher",
+        "inprocess",
+        "--trials",
+        "20",
+        "--dry-run",
+        "--out",
+        "never",
+    ]
+    assert search.main(argv) == 0
+    assert set(Path().iterdir()) == before
+    text = capsys.readouterr().out
+    for word in ("20 proposals", "hours", "memory", "disk", "nothing was trained"):
+        assert word in text
+
+
+def test_an_error_inside_is_a_sentence_with_where_the_log_is(capsys, monkeypatch):
+    from nas import inprocess
+
+    def broken(*arguments, **settings):
+        raise RuntimeError("the sky fell")
+
+    monkeypatch.setattr(inprocess, "run_all", broken)
+    assert search.main([*SMALL, *STANDIN, "--out", "run"]) == 1
+    text = capsys.readouterr().err
+    assert "the search stopped: the sky fell" in text and "run/log.txt" in text and "--resume" in text
+    assert "Traceback" in Path("run/log.txt").read_text() and "Traceback" not in text
+
+
+def test_ctrl_c_is_status_130_with_how_to_resume(capsys, monkeypatch):
+    import os
+    import signal
+
+    from nas.standin import Standin
+
+    real = Standin.run
+
+    def interrupted(self, *arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Standin, "run", interrupted)
+    assert search.main([*SMALL, *STANDIN, "--out", "run"]) == 130
+    assert "go on with: python -m nas.search --resume --out run" in capsys.readouterr().err
+    monkeypatch.setattr(Standin, "run", real)
+    assert search.main(["--resume", "--out", "run"]) == 0
+
+
+@pytest.mark.parametrize("module", ["nas.search", "nas.status"])
+def test_help_imports_nothing_heavy(module):
+    code = (
+        f"import sys, runpy\nsys.argv = ['x', '--help']\n"
+        f"try: runpy.run_module('{module}', run_name='__main__')\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'ray', 'optuna', 'pandas', 'scipy', 'numpy') if m in sys.modules])"
+    )
+    root = str(Path(search.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
