@@ -183,6 +183,21 @@ def test_a_disk_too_small_is_told_before_work_begins(data, tmp_path: Path, monke
         _open(data, tmp_path)
 
 
+def test_a_place_that_cannot_hold_a_cache_is_named(data: WcpaDataset, tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RuntimeError, match=r"crops cannot be kept in .*file.* set JMLR_NAS_CACHE"):
+        _open(data, tmp_path / "file")
+
+
+def test_what_was_left_out_is_said_where_progress_is_shown(data: WcpaDataset, tmp_path: Path, capsys):
+    _spoil(data, [7])
+    for _ in range(2):  # on building and on every later opening
+        _open(data, tmp_path, progress=True)
+        assert "left out 1 of 30 train samples" in capsys.readouterr().err
+    _open(data, tmp_path)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("resolution", [0, 7, 64.0, 4096])
 def test_a_crop_side_that_cannot_be_is_refused(data: WcpaDataset, resolution):
     with pytest.raises(ValueError, match="whole number from 8 to 1024"):

@@ -132,14 +132,23 @@ def open_cache(
     folder = root / "crops" / cache_id(dataset, resolution, split)
     cache = _usable(folder, dataset)
     if cache is None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(folder.with_suffix(".lock"), progress):
+        with _lock(folder, progress):
             cache = _usable(folder, dataset)
             if cache is None:
                 _build(folder, dataset, resolution, split, workers, progress, bad_limit)
                 cache = CropCache.load(folder)
     refuse_too_many(cache.left_out, len(cache) + len(cache.left_out), bad_limit)
+    if progress and cache.left_out:
+        print(_left_out_sentence(cache), file=sys.stderr)
     return cache
+
+
+def _left_out_sentence(cache: CropCache) -> str:
+    shown = "; ".join(f"{row}: {reason}" for row, reason in cache.left_out[:3])
+    return (
+        f"left out {len(cache.left_out)} of {len(cache) + len(cache.left_out)} {cache.split} samples "
+        f"that are missing or damaged ({shown}): `python -m proxy_tasks.check` lists all"
+    )
 
 
 def cache_id(dataset: WcpaDataset, resolution: int, split: str) -> str:
@@ -223,16 +232,24 @@ def _file_facts(dataset: WcpaDataset, row: Row) -> list[list[int] | None]:
 
 
 @contextlib.contextmanager
-def _lock(path: Path, progress: bool) -> Iterator[None]:
-    """Hold the lock file; it stays behind, since removing it would let two builders in at once.
+def _lock(folder: Path, progress: bool) -> Iterator[None]:
+    """Hold the lock file of a cache; it stays behind, as removing it would let two builders in at once.
 
     The kernel releases it with the process, however that ends.
     """
-    with path.open("w") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if progress:
-                print(f"waiting for another process to build {path.with_suffix('')}", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(folder.with_suffix(".lock").open("w"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if progress:
+                    print(f"waiting for another process to build {folder}", file=sys.stderr)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise RuntimeError(
+                f"crops cannot be kept in {folder.parent} ({error.strerror}): "
+                "set JMLR_NAS_CACHE to a folder that can be written and locked"
+            ) from error
         yield
