@@ -221,8 +221,7 @@ class ProxyTraining:
         if self.threads:
             torch.set_num_threads(self.threads)
         task = self._task(proxy)
-        torch.manual_seed(seed)
-        model = build_model(spec, task.outputs)
+        model = build_model(spec, task.outputs, seed=seed)
         return fit(model, task, proxy, seed=seed, device=self.device, checkpoint=checkpoint, on_epoch=report)
 
     def hardware(self) -> str:
