@@ -44,9 +44,11 @@ class Task(Protocol):
     """What is learnt and how it is scored; knows nothing of optimizers."""
 
     outputs: int
-    @property
-    def train_size(self) -> int: ...
 
+    @property
+    def train_size(self) -> int:
+        """Number of training samples."""
+        ...
 
     def prepare(self, model: nn.Module) -> None:
         """Set what the data says about a fresh model, such as the bias of its last layer."""
