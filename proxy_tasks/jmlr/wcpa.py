@@ -66,7 +66,7 @@ class Sample:
     points: NDArray[np.floating] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WcpaDataset:
     """An opened data set; rows are read from disk only when asked for.
 
