@@ -95,20 +95,18 @@ def _search(
     """
     left = halves.left(w2)
     order = np.argsort(left)
-    left = left[order]
-    fitting = np.zeros(len(left), np.int64)
+    left, prefix = left[order], order // halves.depths[1]
     for w3, join in enumerate(halves.join[w2].tolist()):
-        sums = right[bounds[w3] : bounds[w3 + 1]] - w3 * (high + 1)
+        sums = right[bounds[w3] : bounds[w3 + 1]]  # each w3 * (high + 1) too large
         if join >= NEVER or not len(sums):
             continue
+        join -= w3 * (high + 1)
         first, last = np.searchsorted(left, [low - join - sums[-1], high - join - sums[0] + 1])
         within = left[first:last] + join
-        among = order[first:last]
-        fitting[among] = np.searchsorted(sums, high - within, "right") - np.searchsorted(sums, low - within)
-        by_prefix = fitting.reshape(-1, halves.depths[1]).sum(1)
-        fitting[among] = 0
+        fitting = np.searchsorted(sums, high - within, "right") - np.searchsorted(sums, low - within)
+        by_prefix = np.bincount(prefix[first:last], weights=fitting)  # float64, exact below 2^53
         prefixes = np.flatnonzero(by_prefix)
-        yield w3, prefixes, by_prefix[prefixes]
+        yield w3, prefixes, by_prefix[prefixes].astype(np.int64)
 
 
 def closest(halves: Halves, macs: int, *, above: bool) -> ArchSpec | None:
