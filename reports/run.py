@@ -81,6 +81,18 @@ class Run:
         return self.strategy in ("random", "qmc")
 
     @property
+    def device_share(self) -> float:
+        """Part of a device that a trial held: the slice of a GPU that was asked for, else all of it."""
+        from nas.config import gpu_share
+
+        asked = self.info.get("config", {}).get("gpus_per_trial")
+        return (gpu_share(str(asked)) if asked not in (None, "auto") else 0.0) or 1.0
+
+    def hours(self, records: Sequence[TrialRecord]) -> float:
+        """Device hours of these runs."""
+        return self.device_share * sum(record.seconds for record in records) / 3600
+
+    @property
     def baseline_mm(self) -> float | None:
         """L_error of the mean face for every image."""
         return self.info.get("baseline_l_error_mm")

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from test_reports_page import Page, made_up_latencies, printed
+from test_reports_page import Page, made_up_latencies, printed, small_picture
 
 from nas.ensemble import main as ensemble
 from nas.overlay import facing_camera
@@ -157,6 +157,7 @@ def whole(retrained, tmp_path_factory):
 
 def test_a_report_holds_the_ensemble_and_the_errors_of_its_predictions(whole, tmp_path, monkeypatch):
     monkeypatch.setattr("reports.sections.tradeoffs.measured", made_up_latencies)
+    monkeypatch.setattr("reports.page.write", small_picture)
     page = build(Run.open(whole), tmp_path)
     parsed = Page(page.read_text())
     for where, digits, text in parsed.cells:
@@ -169,6 +170,12 @@ def test_a_report_holds_the_ensemble_and_the_errors_of_its_predictions(whole, tm
         "actions",
         "gallery",
     }
+
+
+def test_what_full_training_gave_is_drawn(whole, tmp_path):
+    run = Run.open(whole)
+    for drawing in (*final.section(run).drawings, *errors.section(run).drawings):
+        assert drawing._repr_png_().startswith(b"\x89PNG")
 
 
 def test_the_sections_numbers_are_those_that_the_commands_wrote(whole):

@@ -33,7 +33,7 @@ def draw(
         _curves(curves, records, best)
         rows = [row for row in progress.rows if row["best_mm"] is not None]
         _best_so_far(by_trials, rows, "trials", "trials ended", control_mm)
-        _best_so_far(by_hours, rows, "hours", "time in trials (h)", control_mm)
+        _best_so_far(by_hours, rows, "hours", "device time (h)", control_mm)
         named = [axes.get_legend_handles_labels() for axes in (curves, by_trials)]
         handles, labels = ([*first, *second] for first, second in zip(*named, strict=True))
         figure.legend(handles, labels, loc="outside upper left", ncols=5 if columns > 1 else 2)
@@ -100,6 +100,6 @@ def _best_so_far(axes: Axes, rows: Sequence, key: str, label: str, control_mm: f
     low, high = min([*y, control_mm or y[0]]), max([*y, control_mm or y[0]])
     room = 0.08 * (high - low) or 0.5
     axes.set_ylim(low - room, high + room)
-    axes.set_xlim(0, 1.04 * max(x))
+    axes.set_xlim(0, 1.04 * max(x) or 1)
     axis_labels(axes, label, "best L_error so far (mm)")
     few_ticks(axes, 5, 5, whole_x=key == "trials")

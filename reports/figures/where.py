@@ -14,6 +14,7 @@ from reports.figures.style import (
     ALL,
     BEST,
     RASTER,
+    SECOND,
     axis_labels,
     few_ticks,
     mark,
@@ -29,16 +30,17 @@ Marks = Mapping[str, tuple[ArchSpec, float]]
 def draw(
     values: Mapping[str, np.ndarray],
     errors: np.ndarray,
+    first: np.ndarray,
     ranges: Mapping[str, tuple[float, float, float]],
     marks: Marks,
     columns: int,
 ) -> Figure:
-    """One panel a property; values (n,), errors (n,) mm; ranges (low, median, high) shaded."""
+    """One panel a property; values, errors (n,) mm; first (n,) bool, of round 1; ranges low, median, high."""
     with styled():
         figure, grid = panels(len(values), columns)
         low, high = limits([*errors, *(error for _, error in marks.values())])
         for i, (axes, key) in enumerate(zip(grid, values, strict=True)):
-            _panel(axes, key, values[key], errors, ranges[key], marks)
+            _panel(axes, key, values[key], errors, first, ranges[key], marks)
             axes.set_ylim(low, high)
             axis_labels(axes, key, "l_error_mm" if i % columns == 0 else None)
             few_ticks(axes, 5, 5, whole_x=AXES[key].digits == ".0f")
@@ -51,6 +53,7 @@ def _panel(
     key: str,
     values: np.ndarray,
     errors: np.ndarray,
+    first: np.ndarray,
     best: tuple[float, float, float],
     marks: Marks,
 ) -> None:
@@ -59,7 +62,10 @@ def _panel(
     many = len(errors) > RASTER
     axes.axvspan(best[0], best[2], color=BEST, alpha=0.13, lw=0, label="where the best lie")
     axes.axvline(best[1], color=BEST, lw=1, label="their median")
-    axes.scatter(values, errors, s=size, c=ALL, alpha=faint, lw=0, rasterized=many, label="architectures")
+    for group, colour, label in ((first, ALL, "architectures"), (~first, SECOND, "second round")):
+        if group.any():
+            style = {"s": size, "c": colour, "alpha": faint, "lw": 0, "rasterized": many}
+            axes.scatter(values[group], errors[group], label=label, **style)
     for kind, (arch, error) in marks.items():
         mark(axes, kind, value_of(arch, key), error, {"winner": "best", "control": "control"}[kind])
 

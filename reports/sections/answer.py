@@ -70,11 +70,11 @@ def cost(run: Run) -> Table:
     columns = (
         Column("purpose", "Runs"),
         Column("runs", "Number", "d"),
-        Column("hours", "Time in trials (h)", ".2f"),
+        Column("hours", "Device time (h)", ".2f"),
         Column("share", "Share (%)", ".0f"),
     )
     purposes = {"proposal": "proposals", "control": "control", "repeat": "re-runs of the best"}
-    hours = {role: sum(r.seconds for r in run.records if r.role == role) / 3600 for role in purposes}
+    hours = {role: run.hours([r for r in run.records if r.role == role]) for role in purposes}
     total = sum(hours.values()) or 1.0
     rows = [
         {
@@ -106,7 +106,7 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
         "name": Fact(run.name),
         "active": Fact("yes" if run.active else "no"),
         "runs": Fact(len(run.records), "d"),
-        "hours": Fact(sum(r.seconds for r in run.records) / 3600, ".2f", "h"),
+        "hours": Fact(run.hours(run.records), ".2f", "h"),
         "wall_hours": Fact(wall_hours(run), ".2f", "h"),
     }
     if control:
@@ -144,8 +144,12 @@ def next_steps(run: Run, selection: Selection) -> list[str]:
         return [f"python -m nas.predict {where} --split test --out predictions.npz"]
     if any((where / "retrain").glob("*/metrics.json")):
         return [f"python -m nas.ensemble {where}"]
+    more = []
+    if selection.control_is_tied or (selection.gain and selection.gain[0] < 0):
+        trials = 2 * len(run.proposals)
+        more = [f"python -m nas.search --resume --out {where} --trials {trials}"]
     keep = max(1, min(4, len([arch for arch in selection.tied if _is_proposal(arch, selection)])))
-    return [f"python -m nas.retrain {where} --top {keep}"]
+    return [*more, f"python -m nas.retrain {where} --top {keep}"]
 
 
 def _is_proposal(arch: ArchSpec, selection: Selection) -> bool:

@@ -30,7 +30,7 @@ def section(run: Run, selection: Selection) -> Section:
             "complete": Fact(len(run.complete), "d"),
             "pruned": Fact(sum(r.state == "pruned" for r in run.proposals), "d"),
             "rungs": Fact(len(rungs(run).rows), "d"),
-            "hours": Fact(sum(r.seconds for r in run.proposals) / 3600, ".2f", "h"),
+            "hours": Fact(run.hours(run.proposals), ".2f", "h"),
             "last_trial": Fact(improvements[-1]["trials"], "d"),
             "last_mm": Fact(improvements[-1]["best_mm"], ".2f", "mm"),
         },
@@ -64,7 +64,7 @@ def progress(run: Run) -> Table:
     chance = iter(edf.best_of(complete, np.arange(1, len(complete) + 1)).tolist())
     rows, best, hours, expected = [], np.inf, 0.0, None
     for count, record in enumerate(ended, 1):
-        hours += record.seconds / 3600
+        hours += run.hours([record])
         error = record.l_error_mm
         expected = next(chance) if error is not None else expected
         improved = error is not None and error < best
@@ -81,7 +81,7 @@ def progress(run: Run) -> Table:
         )
     columns = (
         Column("trials", "Trials", "d"),
-        Column("hours", "Hours in trials", ".2f"),
+        Column("hours", "Device time (h)", ".2f"),
         Column("best_mm", "Best so far (mm)", ".2f"),
         Column("chance_mm", "Expected in random order (mm)", ".2f"),
         Column("architecture", "Architecture"),

@@ -30,12 +30,14 @@ def section(run: Run, selection: Selection) -> Section:
     trials = run.complete
     values = {key: np.array([AXES[key].get(r) for r in trials], dtype=float) for key in PROPERTIES}
     x = np.array([r.l_error_mm for r in trials])
-    ranges = {key: best_range(values[key], x) for key in PROPERTIES}
+    first = np.array([r.round == min(run.rounds) for r in trials])  # what a second round is narrowed by
+    first = first if first.any() else np.ones_like(first)
+    ranges = {key: best_range(values[key][first], x[first]) for key in PROPERTIES}
     control = selection.control
     marks = {"control": (control.arch, control.mean)} if control else {}
     if selection.best:
         marks["winner"] = (selection.best.arch, selection.best.mean)
-    wide, narrow = both(lambda columns: figure.draw(values, x, ranges, marks, columns), 4, 2)
+    wide, narrow = both(lambda columns: figure.draw(values, x, first, ranges, marks, columns), 4, 2)
     alt = "L_error against the depth, width and share of the FLOPs of each stage"
     return Section(
         key="where",
@@ -43,12 +45,13 @@ def section(run: Run, selection: Selection) -> Section:
         facts={
             "n": Fact(len(trials), "d"),
             "fraction": Fact(100 * FRACTION, ".0f", "%"),
-            "drawn": Fact(max(1, int(FRACTION * len(trials))), "d"),
+            "n_first": Fact(int(first.sum()), "d"),
+            "drawn": Fact(max(1, int(FRACTION * int(first.sum()))), "d"),
             "level": Fact(100 * LEVEL, ".0f", "%"),
             "rounds": Fact(len(run.rounds), "d"),
             "flags": Fact(flags(ranges)),
         },
-        tables=(table(values, x, ranges),),
+        tables=(table({key: v[first] for key, v in values.items()}, x[first], ranges),),
         drawings=(Drawing("where", alt, wide, narrow),),
     )
 

@@ -1,0 +1,39 @@
+"""Rank agreement of cheap measurements with expensive ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.figures.style import ALL, few_ticks, panels, styled
+from reports.tables import Drawing, Table
+
+
+def draw_by_epoch(table: Table) -> Drawing:
+    """Kendall's tau with the final error by epoch, from `reports.fidelity.by_epoch`."""
+    with styled():
+        figure, (axes,) = panels(1, 1, width=4.4, height=2.9)
+        rows = [row for row in table.rows if row["tau"] == row["tau"]]  # a constant has no tau
+        at, tau = np.array([[row["epochs"], row["tau"]] for row in rows], dtype=float).reshape(-1, 2).T
+        axes.plot(at, tau, color=ALL, marker="o", ms=3.5, label="tau, all complete proposals")
+        known = [row for row in rows if row["low"] is not None]
+        if known:
+            ends = np.array([[row["epochs"], row["low"], row["high"]] for row in known], dtype=float).T
+            axes.fill_between(ends[0], ends[1], ends[2], color=ALL, alpha=0.16, lw=0)
+        axes.axhline(0, color="#555555", lw=0.7)
+        axes.set_ylim(-1.05, 1.05)
+        axes.set_xlabel("epochs")
+        axes.set_ylabel("rank agreement with the end (tau)")
+        few_ticks(axes, 6, 5)
+    return Drawing("agreement_by_epoch", "Rank agreement of early errors with the final ones", figure)
+
+
+def draw_between(pairs: NDArray[np.float64], cheap: str, dear: str) -> Drawing:
+    """Errors (n, 2) mm of the same architectures under two measurements."""
+    with styled():
+        figure, (axes,) = panels(1, 1, width=3.4, height=3.0)
+        axes.scatter(*pairs.T, s=14, c=ALL, alpha=0.75, lw=0)
+        axes.set_xlabel(f"L_error, {cheap} (mm)")
+        axes.set_ylabel(f"L_error, {dear} (mm)")
+        few_ticks(axes, 5, 5)
+    return Drawing("agreement_between", f"Errors under {dear} against those under {cheap}", figure)
