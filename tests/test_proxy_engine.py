@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from proxy_tasks import checkpoint as checkpoints
-from proxy_tasks.engine import Length, fit, plan_steps
+from proxy_tasks.engine import Length, fit, plan_steps, use_bf16
 from proxy_tasks.task import Proxy, World
 
 PROXY = Proxy("toy", resolution=32, epochs=3, batch=8, lr=6.4, warmup_steps=2, precision="fp32")
@@ -141,3 +141,11 @@ def test_settings_survive_a_round_trip_and_each_change_has_its_own_id():
     assert len({PROXY.id, PROXY.replace(lr=0.2).id, PROXY.replace(batch=4).id}) == 3
     with pytest.raises(ValueError, match="precision is auto, fp32 or bf16"):
         PROXY.replace(precision="fp8")
+
+
+def test_bf16_is_used_on_a_cpu_only_where_it_has_the_instructions(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True}, raising=False)
+    assert not use_bf16("auto", cpu) and use_bf16("bf16", cpu)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    assert use_bf16("auto", cpu) == torch.backends.mkldnn.is_available() and not use_bf16("fp32", cpu)
