@@ -11,7 +11,7 @@ from proxy_tasks.jmlr.synthetic import atlas
 from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Index, Part, fan
 from proxy_tasks.jmlr.synthetic.look import Look
 
-_RINGS, _SPOKES = 9, 24
+_RINGS, _SPOKES = 8, 20
 _OUTLINE = np.array(  # backwards, upwards from the canal; mm, from the front of the lobe around the back
     [
         (-1.0, -25.0),
@@ -83,7 +83,8 @@ def build_ear(mesh: FaceMesh, side: int, first: int) -> Ear:
     u, v, half = atlas.EAR
     span = np.abs(_OUTLINE).max()
     uv = np.stack([u + half * shell[:, 0] / span, v - half * shell[:, 1] / span], axis=1)
-    both = np.concatenate([faces, faces[:, [0, 2, 1]]])
+    rim = faces[faces.min(1) > 5 * _SPOKES]  # its back shows only near the edge
+    both = np.concatenate([faces, rim[:, [0, 2, 1]]])
     bowl = 1.0 - 0.55 * np.exp(-((radius / 0.42) ** 2)) - 0.35 * np.exp(-(((radius - 0.74) / 0.07) ** 2))
     return Ear(
         name="ear",

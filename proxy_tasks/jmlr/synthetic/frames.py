@@ -61,7 +61,7 @@ def build_head(mesh: FaceMesh, paint_mm: Array) -> tuple[Head, Stencils]:
     parts.append(cap)
     parts.append(hair.build_curtain(mesh, first()))
     stencils = Stencils(mesh, paint_mm, skull, cap)
-    return assemble(mesh, parts, stencils.uv), stencils
+    return assemble(mesh, parts, stencils.uv, cap.covered()), stencils
 
 
 class Studio:

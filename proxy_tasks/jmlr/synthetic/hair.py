@@ -47,6 +47,16 @@ class Cap(Part):
     lines: Array  # (rows, c, 2) mm: where the face rows lie on the unrolled face
     rim: Array  # (c,) 0 at the outer columns, 1 inside: the sides lie on the skin
 
+    def covered(self) -> Index:
+        """Vertices of the whole head that lie under every person's cap, its outer columns left out."""
+        inner = slice(3, -3)
+        n = len(self.skull.border)
+        found = []
+        for column, end in zip(self.columns[inner], self.end[inner], strict=True):
+            rings = np.arange(1, int(end) - len(_BELOW))
+            found.append(self.skull.first + (rings - 1) * n + column)
+        return np.concatenate(found)
+
     def _begin(self, look: Look) -> Array:
         """Rows (c,) along the columns at which the hair begins."""
         depth = look.hairline_mm - look.temples_mm * self.temple + 1.2 * self.clumps
@@ -95,7 +105,7 @@ def build_cap(mesh: FaceMesh, skull: Skull, paint: Array, first: int) -> Cap:
     run = np.cumprod(covered | (np.arange(len(loft)) < 1)[:, None], axis=0).sum(0)
     row, col = grid(_ROWS, n)
     number, uv = row * n + col, _uv(row, col, _ROWS, n)
-    rim = (row.max(1) < 4) | (col.max(1) < 7) | (col.min(1) > n - 8)  # edges are seen from both sides
+    rim = (col.max(1) < 4) | (col.min(1) > n - 5)  # the sides' edges are seen from within
     clumps = np.random.default_rng(3).normal(size=n)
     return Cap(
         name="hair",
@@ -146,7 +156,7 @@ class Curtain(Part):
         down = np.linspace(0.0, 1.0, _CURTAIN_ROWS)[:, None]
         volume = look.hair_volume * 1e3
         wide = 75.0 + volume + 5.0 * np.sin(np.pi * np.minimum(down * 1.4, 1.0)) + 1.5 * self.clumps
-        y = 58.0 - (58.0 - 25.0 + look.hair_length * 1e3) * down - 6.0 * self.clumps * down
+        y = 40.0 - (40.0 - 25.0 + look.hair_length * 1e3) * down - 6.0 * self.clumps * down
         x = wide * np.sin(turn)
         z = -44.0 - (78.0 + volume - 22.0 * down) * np.cos(turn)
         return self.mesh.here(np.stack([x, y + 0.0 * x, z + 0.0 * x], axis=2)).reshape(-1, 3)
@@ -156,12 +166,13 @@ def build_curtain(mesh: FaceMesh, first: int) -> Curtain:
     row, col = grid(_CURTAIN_ROWS, _CURTAIN_COLS)
     number = first + row * _CURTAIN_COLS + col
     uv = _uv(row, col, _CURTAIN_ROWS, _CURTAIN_COLS)
+    below = row.min(1) > 1  # further up the head hides its inside
     down = np.linspace(0.0, 1.0, _CURTAIN_ROWS)
     return Curtain(
         name="curtain",
         first=first,
-        triangles=np.concatenate([number, number[:, [0, 2, 1]]]),
-        uv=np.concatenate([uv, uv[:, [0, 2, 1]]]),
+        triangles=np.concatenate([number, number[below][:, [0, 2, 1]]]),
+        uv=np.concatenate([uv, uv[below][:, [0, 2, 1]]]),
         occlusion=np.repeat(0.85 - 0.25 * down, _CURTAIN_COLS).astype(np.float32),
         neck=np.repeat(np.clip(down - 0.3, 0.0, 1.0) * 0.9, _CURTAIN_COLS).astype(np.float32),
         mesh=mesh,

@@ -79,7 +79,7 @@ class Head:
     """A face and its parts, in one list of vertices: the face's V come first.
 
     triangles (T, 3); uv (T, 3, 2); part (T,) into names, where names[0] is the face itself;
-    occlusion and neck (P,) over all vertices.
+    occlusion and neck (P,) over all vertices; under_hair: the vertices that a cap of hair covers.
     """
 
     mesh: FaceMesh
@@ -90,6 +90,7 @@ class Head:
     names: tuple[str, ...]
     occlusion: Float
     neck: Float
+    under_hair: Index
 
     @property
     def vertex_count(self) -> int:
@@ -116,7 +117,9 @@ def border_loops(triangles: Index) -> list[Index]:
         while at != start:
             ring.append(at)
             if at not in following:
-                raise ValueError("the face mesh's borders are not simple rings: an outline, a mouth and two eyes are.")
+                raise ValueError(
+                    "the face mesh's borders are not simple rings: an outline, a mouth and two eyes are."
+                )
             at = following.pop(at)
         loops.append(np.array(ring))
     return sorted(loops, key=len, reverse=True)
@@ -140,7 +143,7 @@ def face_mesh(mean: Array, triangles: Index, marks: Index) -> FaceMesh:
     return FaceMesh(mean, triangles, marks, border, nearest(marks[60:68]), eyes, angle)
 
 
-def assemble(mesh: FaceMesh, parts: list[Part], face_uv: Float) -> Head:
+def assemble(mesh: FaceMesh, parts: list[Part], face_uv: Float, under_hair: Index) -> Head:
     """Joins the face, whose vertices lie at face_uv (V, 2) of the atlas, and its parts."""
     names = ["face"]
     owner = [np.zeros(len(mesh.triangles), np.int64)]
@@ -159,6 +162,7 @@ def assemble(mesh: FaceMesh, parts: list[Part], face_uv: Float) -> Head:
             np.float32
         ),
         neck=np.concatenate([np.zeros(len(mesh.mean)), *(part.neck for part in parts)]).astype(np.float32),
+        under_hair=under_hair,
     )
 
 

@@ -11,7 +11,7 @@ from proxy_tasks.jmlr.synthetic import atlas
 from proxy_tasks.jmlr.synthetic.head import Array, FaceMesh, Index, Part, fan, grid
 from proxy_tasks.jmlr.synthetic.look import Look
 
-_EYE_RINGS, _EYE_SPOKES, _EYE_CAP = 7, 18, np.deg2rad(80.0)
+_EYE_RINGS, _EYE_SPOKES, _EYE_CAP = 5, 16, np.deg2rad(72.0)
 _TEETH = 13  # columns
 
 

@@ -33,7 +33,7 @@ STD = np.array([0.314015, 0.271809, 0.081881, 0.022173, 0.048839, 0.065444])
 
 _HELD = {"yaw": 0.070, "pitch": 0.075}  # deviation of the angle that an action does not sweep
 _SHARE = {"yaw": 16.0 / 33.0, "pitch": 17.0 / 33.0}  # of the actions that sweep it
-_STEADY = 0.9  # of a sweep's variance is the sweep itself, uniform in time; the rest is the person's
+_STEADY = 0.97  # of a sweep's variance is the sweep itself, uniform in time; the rest is the person's
 _SUBJECT = 0.5  # of a position's variance is where the subject sits
 _NEAR, _FAR = -0.31, -0.89  # metres
 _KEEP_INSIDE = 0.14  # metres of face kept inside the image around its centre

@@ -92,33 +92,35 @@ def _gradient(x: Float, y: Float, area: Float, value: Float) -> tuple[Float, Flo
     return np.asarray(right, np.float32), np.asarray(down, np.float32)
 
 
-def _extent(v: Float) -> tuple[Float, Float]:
-    """Least and greatest of three columns (T, 3)."""
-    a, b, c = v[:, 0], v[:, 1], v[:, 2]
-    return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
-
-
 def _runs(x: Float, y: Float, area: Float, height: int, width: int) -> tuple[Index, Index, Index, Index]:
-    """Runs of pixels that triangles cover: their triangle, row, first column, length (each (R,))."""
-    y_low, y_high = _extent(y)
-    first = np.maximum(np.ceil(y_low), 0).astype(np.int64)
-    last = np.minimum(np.floor(y_high), height - 1).astype(np.int64)
-    rows = np.maximum(last - first + 1, 0) * (np.abs(area) >= _FLAT)
-    owner = np.repeat(np.arange(len(rows)), rows)
-    row = np.arange(len(owner)) + np.repeat(first - (np.cumsum(rows) - rows), rows)
-    height_at = row.astype(np.float32)
+    """Runs of pixels that triangles cover: their triangle, row, first column, length (each (R,)).
 
-    left, right = (bound[owner] for bound in _extent(x))
-    sense = np.sign(area)
-    for a, b in ((0, 1), (1, 2), (2, 0)):  # each edge bounds its rows from the left or from the right
-        rise = y[:, b] - y[:, a]
-        slope = (x[:, b] - x[:, a]) / np.where(np.abs(rise) < 1e-7, np.float32(1.0), rise)
-        offset = x[:, a] - slope * y[:, a]
-        at = offset[owner] + slope[owner] * height_at
-        side = (sense * rise)[owner]
-        np.maximum(left, at, out=left, where=side < -1e-7)
-        np.minimum(right, at, out=right, where=side > 1e-7)
-    begin = np.maximum(np.ceil(left), 0).astype(np.int64)
-    count = np.minimum(np.floor(right), width - 1).astype(np.int64) - begin + 1
+    The corners of a triangle in order of height split it into two halves, each between its long edge and
+    one of the short ones.
+    """
+    order = np.argsort(y, axis=1)
+    x0, x1, x2 = np.take_along_axis(x, order, axis=1).T
+    y0, y1, y2 = np.take_along_axis(y, order, axis=1).T
+    first, middle, last = (
+        np.clip(np.ceil(v), 0, height).astype(np.int64) for v in (y0, y1, np.floor(y2) + 1)
+    )
+    show = np.abs(area) >= _FLAT
+    rows = np.concatenate([(middle - first) * show, (last - middle) * show])
+    half = np.repeat(np.arange(len(rows)), rows)
+    row = np.arange(len(half)) + np.repeat(np.concatenate([first, middle]) - (np.cumsum(rows) - rows), rows)
+    owner = np.where(half < len(x), half, half - len(x))
+
+    def edge(xa: Float, ya: Float, xb: Float, yb: Float) -> tuple[Float, Float, Float]:
+        rise = yb - ya
+        return xa, ya, np.asarray((xb - xa) / np.where(rise < 1e-7, np.float32(1.0), rise), np.float32)
+
+    level = row.astype(np.float32)
+    xa, ya, slope = edge(x0, y0, x2, y2)
+    long = xa[owner] + slope[owner] * (level - ya[owner])
+    upper, lower = edge(x0, y0, x1, y1), edge(x1, y1, x2, y2)
+    xa, ya, slope = (np.concatenate(pair) for pair in zip(upper, lower, strict=True))
+    short = xa[half] + slope[half] * (level - ya[half])
+    begin = np.maximum(np.ceil(np.minimum(long, short)), 0).astype(np.int64)
+    count = np.minimum(np.floor(np.maximum(long, short)), width - 1).astype(np.int64) - begin + 1
     some = np.flatnonzero(count > 0)
     return owner[some], row[some], begin[some], count[some]

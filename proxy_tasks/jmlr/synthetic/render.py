@@ -76,10 +76,8 @@ class Shader:
 
     def __init__(self, head: Head) -> None:
         self.head = head
-        _, once = np.unique(np.sort(head.triangles, axis=1), axis=0, return_index=True)
-        self.single = np.sort(
-            once
-        )  # two-sided patches list their triangles twice; the first gives the normal
+        # two-sided patches list their triangles twice; the first of each gives the normals
+        self.single = np.sort(np.unique(np.sort(head.triangles, axis=1), axis=0, return_index=True)[1])
         self.meet = incidence(head.triangles[self.single], head.vertex_count)
         self.gloss = np.zeros(head.vertex_count, np.float32)
         for name, value in _GLOSS.items():
@@ -90,12 +88,14 @@ class Shader:
         self.per_radian = np.array([-texels, texels], np.float32)  # the iris moves against its texture
         self.face = head.of("face")
         self._hair, self._curtain, self._ears = head.of("hair"), head.of("curtain"), head.of("ear")
+        self._under = np.isin(head.triangles, head.under_hair).all(1) & ~self.face
 
     def shown(self, look: Look) -> NDArray[np.bool_]:
-        """Which triangles (T,) a person of this look has."""
-        hidden = self._curtain if look.style in ("short", "full") else np.zeros(len(self.face), bool)
+        """Which triangles (T,) a person of this look shows."""
         if look.style == "shaved":
             hidden = self._hair | self._curtain
+        else:
+            hidden = self._under if look.style == "long" else self._under | self._curtain
         return ~hidden if look.ears else ~(hidden | self._ears)
 
     def shade(self, points: Float, light: Light, look: Look) -> Float:

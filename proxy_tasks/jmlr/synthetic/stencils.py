@@ -25,7 +25,7 @@ SIDE = round(atlas.FACE * atlas.SIDE)  # of the face's square, pixels
 
 @dataclass(frozen=True, slots=True)
 class Stencil:
-    """A mask (h, w, 1) in [0, 1] over a box of the face's square."""
+    """A mask (h, w) in [0, 1] over a box of the face's square."""
 
     rows: slice
     cols: slice
@@ -35,9 +35,9 @@ class Stencil:
 def _cut(mask: Float) -> Stencil:
     rows, cols = (np.flatnonzero((mask > 2e-3).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        return Stencil(slice(0, 1), slice(0, 1), np.zeros((1, 1, 1), np.float32))
+        return Stencil(slice(0, 1), slice(0, 1), np.zeros((1, 1), np.float32))
     box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
-    return Stencil(*box, np.ascontiguousarray(mask[box])[..., None])
+    return Stencil(*box, np.ascontiguousarray(mask[box]))
 
 
 class Canvas:
@@ -138,7 +138,7 @@ class Stencils:
 
     def _beard(self, lips: Float) -> Float:
         marks = self.marks
-        jaw = marks[2:15] + (marks[2:15] - marks[30]) * 0.14
+        jaw = marks[2:15] + (marks[2:15] - marks[30]) * 0.03
         cheeks = 0.5 * (marks[[14, 2]] + marks[[54, 48]]) + [0.0, 2.0]
         mask = self.canvas.polygon(np.vstack([jaw, cheeks[:1], marks[[35, 33, 31]], cheeks[1:]]), 4.0)
         bare = 0.7 * self.canvas.spot(marks[57] - [0.0, 4.0], 6.0, 0.6)
@@ -160,4 +160,4 @@ def _hair_strip(mesh: FaceMesh, skull: Skull) -> Float:
     place = [[np.interp(wanted, around[order], ring[order, k]) for ring in rings] for k in (1, 2)]
     y, z = (cv2.resize(np.array(p, np.float32), (width, SIDE)) for p in place)
     hair = np.maximum((y - 60.0) / 10.0, np.minimum((y + 56.0) / 10.0, (-46.0 - z) / 8.0))
-    return np.clip(hair, 0.0, 1.0)[..., None].astype(np.float32)
+    return np.clip(hair, 0.0, 1.0).astype(np.float32)
