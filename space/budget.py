@@ -32,7 +32,7 @@ class Budget:
     tolerance: float = TOLERANCE
 
     def __post_init__(self) -> None:
-        if not isinstance(self.target, int) or not 1 <= self.target <= _LARGEST:
+        if type(self.target) is not int or not 1 <= self.target <= _LARGEST:
             raise ValueError(f"a budget is a whole number of FLOPs from 1 to 1e15, not {self.target!r}")
         if isinstance(self.tolerance, bool) or not isinstance(self.tolerance, int | float):
             raise ValueError(f"a tolerance is a number such as 0.02 (2 %), not {self.tolerance!r}")
@@ -41,6 +41,7 @@ class Budget:
                 f"a tolerance is a share of the budget, at least 0 and below 1 (0.02 is 2 %), "
                 f"not {self.tolerance!r}"
             )
+        object.__setattr__(self, "tolerance", float(self.tolerance))  # numpy's prints otherwise
 
     @classmethod
     def parse(cls, text: str, tolerance: float = TOLERANCE) -> Budget:

@@ -18,8 +18,9 @@ import numpy as np
 
 from space.arch import ArchSpec
 from space.budget import Budget, rounded_flops
+from space.cost import costs
 from space.design import Space
-from space.halves import Halves, positions_of, rows_at, specs, split
+from space.halves import Halves, holds, positions_of, rows_at, specs, split
 from space.index import build_index, closest
 from space.indexfile import load_or_build
 from space.scale import nearest
@@ -59,6 +60,14 @@ class FeasibleSet:
 
     def __contains__(self, spec: ArchSpec) -> bool:
         return spec in self.space and spec.macs() in self.budget
+
+    def holds(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) whether each architecture of a table, (n, 8), is in the set."""
+        rows = np.asarray(rows)
+        inside = holds(self.space, rows)
+        macs = costs(self.space.block, rows[inside])
+        inside[inside] = (macs >= self.budget.low) & (macs <= self.budget.high)
+        return inside
 
     def smallest(self) -> ArchSpec:
         """The architecture of the set with the fewest multiply-adds."""
@@ -112,7 +121,10 @@ class FeasibleSet:
 
     def to_unit_array(self, rows: np.ndarray) -> np.ndarray:
         """(n, 8) table of architectures of the set to the centres of their cells, (n, 8) floats."""
-        return self._walk.to_points(positions_of(self.space, np.asarray(rows)))
+        rows = np.asarray(rows)
+        if outside := np.count_nonzero(~self.holds(rows)):
+            raise ValueError(f"{outside} of {len(rows)} architectures are not in the set and have no point")
+        return self._walk.to_points(positions_of(self.space, rows))
 
     def _extreme(self, macs: int, *, above: bool) -> ArchSpec:
         spec = closest(self._walk.halves, macs, above=above)

@@ -112,5 +112,15 @@ def positions_of(space: Space, rows: np.ndarray) -> np.ndarray:
     return np.stack([(rows[:, i] - each.start) // each.step for i, each in enumerate(choices)], axis=1)
 
 
+def holds(space: Space, rows: np.ndarray) -> np.ndarray:
+    """(n,) whether each architecture of a table lies in the space."""
+    within = np.ones(len(rows), bool)
+    for column, choices in zip(rows.T, [*space.depth_choices, *space.width_choices], strict=True):
+        within &= np.isin(column, np.array(choices))
+    if not space.free_widths:
+        within &= (np.diff(rows[:, STAGES:], axis=1) >= 0).all(axis=1)
+    return within
+
+
 def specs(space: Space, rows: np.ndarray) -> list[ArchSpec]:
     return [ArchSpec(tuple(row[:STAGES]), tuple(row[STAGES:]), space.block) for row in rows.tolist()]

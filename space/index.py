@@ -75,7 +75,7 @@ def _sorted_rights(halves: Halves, low: int, high: int) -> tuple[np.ndarray, np.
     for w3 in range(halves.widths[2]):
         sums = halves.right(w3)
         kept = np.flatnonzero((sums <= high - least[w3]) & (sums >= low - most[w3]))
-        order = kept[np.argsort(sums[kept])]
+        order = kept[np.argsort(sums[kept], kind="stable")]  # the same draws on every machine
         right.append(w3 * (high + 1) + sums[order])
         items.append(order.astype(np.int32))
     bounds = np.concatenate([[0], np.cumsum([len(each) for each in right])])
@@ -139,5 +139,5 @@ def closest(halves: Halves, macs: int, *, above: bool) -> ArchSpec | None:
 
 def _signed(sums: np.ndarray, sign: int) -> tuple[np.ndarray, np.ndarray]:
     possible = np.flatnonzero(sums < NEVER)
-    order = possible[np.argsort(sign * sums[possible])]
+    order = possible[np.argsort(sign * sums[possible], kind="stable")]
     return sign * sums[order], order

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,7 +97,12 @@ def test_a_tolerance_is_a_share(tolerance):
         Budget.parse("5.1G", tolerance)
 
 
-@pytest.mark.parametrize("target", [5.1e9, 0, -3, "5"])
+def test_a_tolerance_may_come_out_of_numpy():
+    assert Budget(10**9, np.float64(0.02)) == Budget(10**9, 0.02)
+    assert Budget(10**9, np.float64(0.02)).high == 1_020_000_000
+
+
+@pytest.mark.parametrize("target", [5.1e9, 0, -3, "5", True])
 def test_a_target_is_a_whole_number(target):
     with pytest.raises(ValueError, match="whole number of FLOPs"):
         Budget(target)

@@ -235,6 +235,21 @@ def test_membership_is_space_and_budget(default):
     assert REFERENCES["resnet18"] not in default and REFERENCES["resnet50"] not in default
 
 
+def test_a_table_s_membership_is_each_architecture_s(small):
+    feasible, inside = small
+    everything = space_brute.every_spec(feasible.space)
+    rows = np.concatenate([space_brute.table(everything), space_brute.table(everything[:20]) + 1])
+    rows = np.concatenate([rows, rows[:20, [0, 1, 2, 3, 7, 6, 5, 4]]])
+    expected = [ArchSpec(row[:4], row[4:], feasible.space.block) in feasible for row in rows]
+    assert feasible.holds(rows).tolist() == expected
+    assert sum(expected) >= len(inside)
+    if not all(expected):
+        with pytest.raises(
+            ValueError, match=rf"{expected.count(False)} of {len(rows)} architectures are not"
+        ):
+            feasible.to_unit_array(rows)
+
+
 def test_a_set_travels_between_processes_by_its_recipe(default):
     data = pickle.dumps(default)
     assert len(data) < 1000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pytest
 import space_brute
@@ -116,6 +118,11 @@ def test_the_default_space_at_the_paper_s_budget():
 def test_count_of_the_default_space_is_dynamic_programming_s():
     budget = Budget.parse("5.1GFLOPs")
     assert _dynamic_programming(Space(), budget.low, budget.high) == 1_117_743_257
+
+
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+def test_a_window_that_holds_everything_counts_the_closed_form(block):
+    assert _count(Space(block), 0, 10**13) == 24**4 * comb(67, 4)
 
 
 def test_prefixes_are_strictly_ordered_and_none_is_empty():
