@@ -113,9 +113,8 @@ class RayLauncher:
     def __enter__(self) -> RayLauncher:
         from nas.launch import NoRoom, Resources, connect, count_slots
 
-        connect(
-            self.address, log_to_driver=False
-        )  # workers' logs are in Ray's session; errors come by exception
+        # Workers' logs stay in Ray's session: one says the same thing every second. Errors arrive anyway.
+        connect(self.address, log_to_driver=False)
         room = count_slots(Resources(cpus=1.0, gpus=float(self.gpu)))
         if room < self.processes:
             self.__exit__()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -108,6 +109,11 @@ def architectures(run: Path, top: int, control: bool, specs: Sequence[str]) -> d
                 "or give --top 0 --no-control --spec S"
             )
         best = [row for row in selection.rows if row.role != "control"][:top]
+        if len(best) < top:
+            warnings.warn(
+                f"{run} has {len(best)} finished architectures at the fidelity that decides, not {top}",
+                stacklevel=2,
+            )
         rows = [*best, *([selection.control] if control and selection.control else [])]
         chosen = {row.arch: row.name for row in rows}
     for arch, name in named:

@@ -257,6 +257,12 @@ def test_a_run_trains_the_best_the_control_and_named_specs_and_keeps_curves(retr
     assert not list(retrained.glob("retrain/*/*.tmp"))
 
 
+def test_fewer_finished_architectures_than_asked_for_are_said(retrained, capsys):
+    finished_search.retrain(retrained, "--top", "9")
+    assert "2 finished architectures at the fidelity that decides, not 9" in capsys.readouterr().err
+    assert len(list(retrained.glob("retrain/*"))) == 3
+
+
 def test_what_is_complete_is_not_trained_again(retrained, capsys):
     before = {f: f.stat().st_mtime_ns for f in retrained.glob("retrain/*/checkpoint.pt")}
     finished_search.retrain(retrained, "--top", "2")
