@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,7 +199,7 @@ def _reason(error: Exception) -> str:
     """The innermost line that says why, out of Ray's nested report."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith(("File ", "Traceback", "^", "ray::"))]
-    return said[-1] if said else type(error).__name__
+    return re.sub(r"^[\w.]*(Error|Exception): ", "", said[-1]) if said else type(error).__name__
 
 
 if __name__ == "__main__":

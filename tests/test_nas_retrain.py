@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from finished_search import CONTROL, SCHEDULE, SMALL, WIDER
 
-from nas.retrain import main
+from nas.retrain import _reason, main
 from nas.retrain_folder import RetrainFolder
 from nas.retrain_job import RetrainJob
 from nas.retrain_train import train
@@ -325,6 +325,18 @@ def test_a_progress_line_says_where_a_run_stands(wcpa_of_ten):
     rows = [{"epoch": e, "l_error_mm": 39.0 + e, "seconds": 80.0 * e} for e in (1, 2)]
     line = progress_line(job(wcpa_of_ten), rows, rows[1])
     assert "2/3" in line and "41.00 mm (best 40.00)" in line and "2 min left" in line
+
+
+def test_rays_nested_report_becomes_its_innermost_sentence():
+    report = """Worker group failed:
+[Rank 0 Error Snippet]:
+Traceback (most recent call last):
+  File "train_fn.py", line 3, in train
+    raise RuntimeError("the data set has changed")
+RuntimeError: the data set has changed
+"""
+    assert _reason(RuntimeError(report)) == "the data set has changed"
+    assert _reason(RuntimeError()) == "RuntimeError"
 
 
 @pytest.mark.slow
