@@ -69,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--trainval", action="store_true", help="train on the validation subjects too")
     what.add_argument("--data", type=Path, metavar="DIR", help="data set, where it is not the search's own")
     how = p.add_argument_group("schedule")
-    how.add_argument("--proxy", default="full", help="settings to start from: full (default), short, mini")
+    how.add_argument(
+        "--proxy", default="full", help="settings to start from: full (default), short, mini, or a JSON file"
+    )
     for name, (kind, text) in SCHEDULE.items():
         how.add_argument(
             f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__[0].upper(), help=text

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+from nas.plan import find_proxy
 from nas.progress import chatter_to
 from nas.retrain_folder import RetrainFolder, Row
 from nas.retrain_job import RetrainJob
@@ -21,7 +22,7 @@ from nas.run_dir import RunDir, RunError
 from nas.select import select
 from nas.store import Store
 from proxy_tasks.jmlr.wcpa import WcpaDataset
-from proxy_tasks.task import PROXIES, Proxy
+from proxy_tasks.task import Proxy
 from space.arch import REFERENCES, ArchSpec
 
 Launch = Callable[[RetrainJob], None]
@@ -65,10 +66,7 @@ def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
     facts = RunDir(args.run).read()
     changes = {name: value for name in SCHEDULE if (value := getattr(args, name)) is not None}
     proxy = schedule(args.proxy, changes, args.batch_per_gpu, place.processes)
-    where = args.data or facts.get("data", {}).get("path")
-    if where is None:
-        raise RunError(f"{args.run} was searched without a data set: give one with --data")
-    dataset = WcpaDataset.open(Path(where))
+    dataset = WcpaDataset.open(args.data or searched_data(args.run, facts, args.quiet))
     data = str(dataset.path.resolve())
     archs = architectures(args.run, args.top, args.control, args.spec)
     return [
@@ -78,15 +76,27 @@ def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
     ]
 
 
+def searched_data(run: Path, facts: dict[str, Any], quiet: bool) -> Path:
+    """The data set of the search; synthetic faces that are no longer in the cache are made again."""
+    where = facts.get("data", {}).get("path")
+    if where is None:
+        raise RunError(f"{run} was searched without a data set: give one with --data")
+    if not Path(where).exists() and facts.get("config", {}).get("data", where) is None:
+        from nas.session import synthesise
+
+        proxy, stream = Proxy.from_dict(facts["proxy"]), None if quiet else sys.stderr
+        return synthesise(proxy, stream, progress=not quiet)
+    return Path(where)
+
+
 def schedule(name: str, changes: dict[str, object], batch_per_gpu: int | None, processes: int) -> Proxy:
     """The proxy's settings with the changes; its global batch must split evenly over the processes."""
-    if name not in PROXIES:
-        raise ValueError(f"--proxy is one of {', '.join(PROXIES)}, not {name!r}")
+    base = find_proxy(name)
     if batch_per_gpu is not None:
         if "batch" in changes:
             raise ValueError("--batch and --batch-per-gpu say the same thing twice: give one of them")
         changes = {**changes, "batch": batch_per_gpu * processes}
-    proxy = PROXIES[name].replace(**changes)
+    proxy = base.replace(**changes)
     if proxy.batch % processes:
         raise ValueError(
             f"a global batch of {proxy.batch} does not split evenly over {processes} processes: "

@@ -19,13 +19,13 @@ from nas.retrain import _reason, main
 from nas.retrain_folder import RetrainFolder
 from nas.retrain_job import RetrainJob
 from nas.retrain_train import train
-from nas.retraining import progress_line
+from nas.retraining import progress_line, searched_data
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, replace_norms, shared_predictor, world
 from proxy_tasks.engine import Epoch, fit
 from proxy_tasks.jmlr.wcpa import WcpaDataset
-from proxy_tasks.task import Proxy, World
+from proxy_tasks.task import Proxy, Synthetic, World
 
 PROXY = Proxy("test", 32, epochs=3, batch=8, lr=3.2, precision="fp32")
 ROOT = Path(__file__).resolve().parent.parent
@@ -313,6 +313,15 @@ def test_bad_requests_are_one_sentence_and_write_nothing(tmp_path, wcpa_of_ten, 
         assert said in message, message
         assert status == 2 and message.count("\n") == 1, message
     assert not list(tmp_path.glob("*/retrain"))
+
+
+def test_synthetic_faces_that_left_the_cache_are_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("JMLR_NAS_CACHE", str(tmp_path))
+    faces = PROXY.replace(synthetic=Synthetic(subjects=2, frames=1, size=96)).to_dict()
+    facts = {"data": {"path": str(tmp_path / "gone")}, "config": {"data": None}, "proxy": faces}
+    assert len(WcpaDataset.open(searched_data(tmp_path, facts, quiet=True)).rows["train"]) == 2
+    given = facts | {"config": {"data": "mine"}}
+    assert searched_data(tmp_path, given, quiet=True) == tmp_path / "gone"
 
 
 def test_a_global_batch_must_split_evenly(tmp_path, wcpa_of_ten, capsys):
