@@ -4,7 +4,7 @@
 
 Reads every file once, in parallel, and writes nothing but the overlay: a picture of crops with the
 projected vertices drawn over them, mirrored ones too. Exit status: 0 nothing wrong, 1 problems found,
-2 not a data set. About 600 images a second a core.
+2 not a data set. About 550 images of 800 x 800 pixels a second a core.
 """
 
 from __future__ import annotations

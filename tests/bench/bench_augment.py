@@ -6,7 +6,12 @@ Batches of uint8 crops and labels of 1,220 vertices that are on the device alrea
 batches, taken in turns. "standard" is what proxies use: mirror and colour. "moved" adds the turn,
 scale and shift, and with them a resampling.
 
-NUMBERS
+One thread of an Intel Xeon of two cores, torch 2.13.0, other work beside it; images a second:
+
+    crop   batch    range only    standard    moved
+     64 px    64       119,983      27,014    7,506
+    128 px    64        10,483       7,299    1,120
+    256 px    32         2,007       1,755      272
 """
 
 from __future__ import annotations
