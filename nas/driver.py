@@ -209,8 +209,9 @@ class Driver:
 
     def _contend(self, records: Sequence[TrialRecord], proxy: Proxy, contenders: Sequence[ArchSpec]) -> None:
         affordable = self._affordable(records, proxy, contenders)
+        plan = self.plan
         wanted = race.next_repeats(
-            records, proxy.id, affordable, seeds=self.plan.repeats, seed=self.plan.seed
+            records, proxy.id, affordable, seeds=plan.repeats, seed=plan.seed, slots=self.slots
         )
         self._repeat(wanted, proxy)
 

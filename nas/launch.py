@@ -34,6 +34,7 @@ _SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_raylet_start_wait_time_s": "120",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -51,7 +52,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 from ray.tune.search import Searcher  # noqa: E402
 
 from nas.driver import DONE, Driver  # noqa: E402
-from nas.resources import Resources  # noqa: E402
+from nas.resources import NoRoom, Resources  # noqa: E402
 from nas.rungs import REDUCTION, first_rung  # noqa: E402
 from nas.store import TrialRecord  # noqa: E402
 from nas.trial import Ending, Job, Objective, ObjectiveSpec, cores, run  # noqa: E402
@@ -67,10 +68,6 @@ REFRESH = 10.0  # seconds between looks at the cluster's size
 
 class _Leave(BaseException):
     """Out of Tuner.fit without its closing work (reading back every trial), which nothing here needs."""
-
-
-class NoRoom(ValueError):
-    """The cluster cannot hold a single trial."""
 
 
 class Asha(FIFOScheduler):
@@ -251,7 +248,10 @@ class _Tick(tune.Callback):
 
 
 def connect(address: str | None, *, log_to_driver: bool = True) -> None:
-    """Join the Ray cluster at `address`, or start Ray on this machine; NoRoom where no cluster answers."""
+    """Join the Ray cluster at `address`, or start Ray on this machine; NoRoom where no cluster answers.
+
+    Starting is tried twice: on a busy machine, or right after a kill, the first attempt can time out.
+    """
     options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": log_to_driver}
     if address is None:
         options |= {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
@@ -260,7 +260,23 @@ def connect(address: str | None, *, log_to_driver: bool = True) -> None:
     try:
         ray.init(**options)
     except ConnectionError as error:
-        raise NoRoom(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
+        if address is not None:
+            raise NoRoom(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
+        _start_again(options, error)
+    except Exception as error:  # Ray raises a bare Exception when a node is slow to start
+        _start_again(options, error)
+
+
+def _start_again(options: dict[str, Any], first: Exception) -> None:
+    log.warning("Ray did not start, once more: %s", first)
+    ray.shutdown()
+    try:
+        ray.init(**options)
+    except Exception as error:
+        raise RuntimeError(
+            f"Ray did not start on this machine ({str(error).splitlines()[0]}): "
+            "try again, or use --launcher inprocess, which works without it"
+        ) from error
 
 
 def start(resources: Resources) -> int:

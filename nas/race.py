@@ -62,10 +62,12 @@ def next_repeats(
     *,
     seeds: int,
     seed: int,
+    slots: int = 1,
 ) -> list[Repeat]:
     """One more seed for each contender that is still tied and has the fewest; [] when the race is over.
 
-    [] also while a round is still running: ask again when it has ended.
+    As many seeds each as fill `slots`, which would stand idle otherwise. [] also while a round is still
+    running: ask again when it has ended.
     """
     runs = _Runs(records, fidelity, "repeat")
     alive = [a for a in still_tied(records, fidelity, contenders) if runs.failed(a) < GIVE_UP]
@@ -75,7 +77,9 @@ def next_repeats(
     if fewest >= seeds:
         return []
     chosen = [a for a in alive if runs.complete(a) == fewest]
-    return [Repeat("repeat", a, "", _free_seeds(records, fidelity, a, seed, 1)[0]) for a in chosen]
+    count = min(seeds - fewest, max(1, slots // len(chosen)))
+    wanted = {a: _free_seeds(records, fidelity, a, seed, count) for a in chosen}
+    return [Repeat("repeat", a, "", wanted[a][i]) for i in range(count) for a in chosen]
 
 
 def complete(records: Sequence[TrialRecord], fidelity: str, arch: ArchSpec) -> int:

@@ -1,8 +1,12 @@
-"""What one trial takes of a machine or cluster."""
+"""What one trial takes of a machine or cluster, and that it may not fit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+class NoRoom(ValueError):
+    """No cluster answers, or it cannot hold a single trial."""
 
 
 @dataclass(frozen=True, slots=True)

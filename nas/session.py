@@ -23,6 +23,7 @@ from nas import flags
 from nas.config import SearchConfig, gpu_share
 from nas.plan import Plan, resolve
 from nas.provenance import describe
+from nas.resources import NoRoom, Resources
 from nas.run_dir import RunDir, RunError, newest
 from nas.store import Store
 from nas.trial import Facts, ObjectiveSpec, cores
@@ -78,7 +79,7 @@ class Session:
     plan: Plan
     run_dir: RunDir
     objective: ObjectiveSpec
-    resources: Any  # nas.resources.Request
+    resources: Resources
     saved: dict[str, Any] | None  # run.json of the search that goes on
     quiet: bool
     command: tuple[str, ...]
@@ -96,7 +97,7 @@ class Session:
         except KeyboardInterrupt:
             print(f"interrupted; go on with: {_resume_command(run)}", file=sys.stderr)
             return 130
-        except RunError as error:
+        except (RunError, NoRoom) as error:
             print(error, file=sys.stderr)
             return 2
         except Exception as error:
@@ -190,10 +191,8 @@ def _race_epochs(plan: Plan) -> float:
     return plan.race_proxy.epochs / plan.proxy.epochs
 
 
-def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Any:
+def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Resources:
     """CPUs and GPUs of a trial: by default one GPU and its part of the cores, or one core without a GPU."""
-    from nas.resources import Resources
-
     if share is None:
         from nas.memory import fitting_share
 
@@ -209,7 +208,7 @@ def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None)
     return Resources(cpus, share, config.ray_address)
 
 
-def _objective(config: SearchConfig, plan: Plan, resources: Any) -> ObjectiveSpec:
+def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> ObjectiveSpec:
     if config.objective is not None:
         return ObjectiveSpec(config.objective, config.objective_args)
     data = config.data or str(synthetic_folder(plan.proxy))

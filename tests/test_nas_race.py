@@ -60,3 +60,9 @@ def test_no_seed_is_used_twice_for_an_architecture_at_a_fidelity():
 def test_an_architecture_whose_repeats_fail_is_left_alone():
     failed = [record(ARCHS[0], 0, role="repeat", seed=s, state="failed") for s in (1, 2)]
     assert ask(failed, ARCHS[:1]) == []
+
+
+def test_idle_slots_are_filled_with_further_seeds():
+    records = [record(a, 90.0) for a in ARCHS[:2]]
+    wanted = next_repeats(records, "mini", ARCHS[:2], seeds=3, seed=0, slots=5)
+    assert [(w.arch, w.seed) for w in wanted] == [(a, s) for s in (1, 2) for a in ARCHS[:2]]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -125,11 +126,19 @@ def test_every_trial_has_its_tensorboard_curve(searched):
     assert {f"{r.study}_{r.number}" for r in records if r.curve} <= folders
 
 
-def start(out, seen, *more, **settings):
-    return subprocess.Popen(
-        command(out, seen, *more, **settings),
-        env=environment(), cwd=out.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+@contextmanager
+def started(out, seen, *more, **settings):
+    """A search in the background; what it prints is in the file beside `out`."""
+    with open(out.parent / "printed", "w") as printed:
+        process = subprocess.Popen(
+            command(out, seen, *more, **settings),
+            env=environment(), cwd=out.parent, stdout=printed, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def wait_for_notes(path, count, process):
@@ -138,7 +147,7 @@ def wait_for_notes(path, count, process):
         if path.exists() and len(path.read_text().splitlines()) >= count:
             return
         time.sleep(0.02)
-    raise AssertionError(f"the search did not get far enough: {process.communicate()[0]}")
+    raise AssertionError(f"the search did not get far enough: {(path.parent / 'printed').read_text()}")
 
 
 def children(pid):
@@ -160,23 +169,32 @@ def children(pid):
     return found
 
 
+def find(victim, driver):
+    if victim == "driver":
+        return driver
+    name = "raylet/raylet" if victim == "raylet" else "ray::ImplicitFunc"
+    return next(p for p, text in children(driver) if name in text)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["driver", "worker", "raylet"])
 def test_three_kills_of_a_victim_lose_and_repeat_nothing(tmp_path, victim):
     out, seen = tmp_path / "run", tmp_path / "notes"
-    more = ["--strategy", "random", "--trials", "10"]
-    process = start(out, seen, *more, seconds=1.5)
-    for kill in range(3):
-        wait_for_notes(seen, 12 * (kill + 1), process)
-        if victim == "driver":
-            os.kill(process.pid, signal.SIGKILL)
-        else:
-            name = "raylet/raylet" if victim == "raylet" else "ray::"
-            os.kill(next(p for p, text in children(process.pid) if name in text), signal.SIGKILL)
-        if victim != "worker":
-            process.wait(timeout=600)
-            process = start(out, seen, "--resume")
-    assert process.wait(timeout=900) == 0, process.communicate()[0]
+    more, kills = ["--strategy", "random", "--trials", "10"], 0
+    while kills < 3:
+        with started(out, seen, *more, seconds=1.5) as process:
+            while kills < 3:
+                wait_for_notes(seen, 12 * (kills + 1), process)
+                os.kill(find(victim, process.pid), signal.SIGKILL)
+                kills += 1
+                if victim != "worker":
+                    process.wait(timeout=600)
+                    break
+            if victim == "worker":
+                assert process.wait(timeout=900) == 0
+        more = ["--resume"]
+    with started(out, seen, "--resume") as process:
+        assert process.wait(timeout=900) == 0, (tmp_path / "printed").read_text()
     records = Store.open(out).records()
     assert {r.state for r in records} == {"complete"}
     assert len([r for r in records if r.role == "proposal"]) == 10
@@ -188,14 +206,14 @@ def test_three_kills_of_a_victim_lose_and_repeat_nothing(tmp_path, victim):
 @pytest.mark.slow
 def test_ctrl_c_ends_with_how_to_resume_and_two_searches_do_not_share_a_folder(tmp_path):
     out, seen = tmp_path / "run", tmp_path / "notes"
-    process = start(out, seen, "--trials", "8", seconds=1.5)
-    wait_for_notes(seen, 3, process)
-    second = subprocess.run(
-        command(out, seen, "--resume"), env=environment(), cwd=tmp_path, capture_output=True, text=True
-    )
-    assert second.returncode == 2 and "already running" in second.stderr
-    process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=300)
-    assert process.returncode == 130
-    assert f"go on with: python -m nas.search --resume --out {out}" in text
-    assert start(out, seen, "--resume").wait(timeout=900) == 0
+    with started(out, seen, "--trials", "8", seconds=1.5) as process:
+        wait_for_notes(seen, 3, process)
+        second = subprocess.run(
+            command(out, seen, "--resume"), env=environment(), cwd=tmp_path, capture_output=True, text=True
+        )
+        assert second.returncode == 2 and "already running" in second.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=300) == 130
+    assert f"go on with: python -m nas.search --resume --out {out}" in (tmp_path / "printed").read_text()
+    with started(out, seen, "--resume") as process:
+        assert process.wait(timeout=900) == 0

@@ -1,0 +1,141 @@
+"""What the search itself costs: the driver at 2,000 trials, and how busy Ray's workers are.
+
+    python tests/bench/bench_overhead.py driver [--trials 2000] [--workers 64] [--strategy tpe]
+    python tests/bench/bench_overhead.py ray [--seconds 5] [--trials 16]
+    python tests/bench/bench_overhead.py ray --seconds 4 --trials 300 --workers 16
+
+driver: the real driver, store (journal file, fsync) and sampler against virtual workers. Trials take
+virtual time, the driver's calls the time that they really take, and while it is busy a worker that asks
+waits: so the utilisation is what a cluster would see of a driver on this machine. Memory is the process's.
+ray: a real search on Ray with the stand-in; utilisation is the trials' seconds over slots times the time
+from the first trial's start to the last one's end. --workers gives each worker a fraction of a core.
+
+NUMBERS
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nas.config import SearchConfig
+from nas.driver import DONE, Driver
+from nas.plan import resolve
+from nas.run_dir import RunDir
+from nas.standin import learning_curve
+from nas.store import Store
+from nas.trial import Ending, Job, cores
+from proxy_tasks.engine import Epoch
+
+
+class Stopwatch:
+    """Real seconds of the driver's calls, on a clock that virtual workers share."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.calls: list[float] = []
+
+    def __call__(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        begun = time.perf_counter()
+        result = act(*arguments)
+        self.calls.append(time.perf_counter() - begun)
+        self.now += self.calls[-1]
+        return result
+
+
+def simulate(trials: int, workers: int, strategy: str, seconds: float, folder: Path) -> None:
+    config = SearchConfig("5.1GFLOPs", strategy=strategy, trials=trials, objective="x", finalists=8)
+    run = RunDir(folder)
+    run.write({"store": {}})
+    driver = Driver(resolve(config, gpus=0), Store.open(folder, write=True), run.checkpoint)
+    driver.slots = workers
+    watch, queue, busy, ended = Stopwatch(), [], 0.0, 0
+    free = workers
+    while True:
+        while free and isinstance(job := watch(driver.next), Job):
+            free -= 1
+            curve = learning_curve(job.arch, job.seed, job.intervals, 0.15)
+            each = seconds * (0.8 + 0.4 * (hash(job.key) % 100) / 100) / job.intervals
+            heapq.heappush(queue, (watch.now + each, job.key, 1, each, job, curve))
+        if not queue:
+            assert watch(driver.next) == DONE
+            break
+        at, key, interval, each, job, curve = heapq.heappop(queue)
+        watch.now = max(watch.now, at)
+        busy += each
+        watch(driver.progress, job, Epoch(interval, interval, {"l_error_mm": curve[interval - 1]}, each))
+        if interval < job.intervals:
+            heapq.heappush(queue, (watch.now + each, key, interval + 1, each, job, curve))
+            continue
+        points = tuple(enumerate(curve, start=1))
+        watch(driver.ended, job, Ending("complete", "", points, {}, each * job.intervals))
+        free, ended = free + 1, ended + 1
+        if ended % (trials // 4) == 0:
+            print(f"  {ended:5d} trials: {1e3 * sum(watch.calls) / ended:6.1f} ms a trial, {memory():.0f} MB")
+    print(
+        f"driver: {strategy}, {ended} trials of {seconds:g} s on {workers} workers: "
+        f"{1e3 * sum(watch.calls) / ended:.1f} ms a trial, "
+        f"utilisation {100 * busy / workers / watch.now:.1f} %, {memory():.0f} MB, "
+        f"journal {run.study_log.stat().st_size / 1e6:.1f} MB"
+    )
+
+
+def memory() -> float:
+    """Resident megabytes of this process."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1e3
+
+
+def on_ray(trials: int, workers: int | None, seconds: float, folder: Path) -> None:
+    slots = workers or cores()
+    command = [
+        sys.executable, "-m", "nas.search", "--budget", "5.1GFLOPs", "--strategy", "random",
+        "--objective", "nas.standin:Standin", "--objective-args", f'{{"seconds": {seconds}}}',
+        "--trials", str(trials), "--finalists", "1", "--cpus-per-trial", str(cores() / slots),
+        "--out", str(folder / "run"), "--quiet",
+    ]  # fmt: skip
+    begun = time.time()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    records = [r for r in Store.open(folder / "run").records() if r.role != "repeat"]
+    starts = [datetime.fromisoformat(r.started).timestamp() for r in records]
+    ends = [datetime.fromisoformat(r.finished).timestamp() for r in records]
+    first_end = sorted(ends)[0]
+    wall = max(ends) - (first_end - seconds)
+    print(
+        f"ray: {len(records)} trials of {seconds:g} s on {slots} slots: utilisation "
+        f"{100 * sum(r.seconds for r in records) / slots / wall:.1f} %, first trial began "
+        f"{first_end - seconds - begun:.1f} s after the command, median gap "
+        f"{statistics.median(b - a for a, b in zip(starts, ends, strict=True)) - seconds:.2f} s a trial"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("what", choices=["driver", "ray"])
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--strategy", default="tpe")
+    parser.add_argument("--seconds", type=float)
+    arguments = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.what == "driver":
+            seconds = arguments.seconds or 60.0
+            workers = arguments.workers or 64
+            simulate(arguments.trials or 2000, workers, arguments.strategy, seconds, Path(folder))
+        else:
+            on_ray(arguments.trials or 16, arguments.workers, arguments.seconds or 5.0, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
