@@ -88,7 +88,7 @@ def draw(
 
 def cost(verts: Array, points: Array, R: Array, T: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Sum of squared pixel distances (B,), and whether every vertex is in front of the camera (B,)."""
-    front = ((verts @ R + T[:, None])[..., 2] < 0).all(1)
+    front = np.all((verts @ R + T[:, None])[..., 2] < 0, axis=1)
     return ((project(verts, R, T) - points) ** 2).sum((1, 2)), front
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pose_faces
 import pytest
 import torch
 from pose_faces import Faces, K, cost, degrees_apart, draw, opencv_pose, scipy_pose
 
-from proxy_tasks.jmlr import pnp
 from proxy_tasks.jmlr.camera import project_pinhole
+from proxy_tasks.jmlr.pieces import MOST
 from proxy_tasks.jmlr.pnp import solve_pnp, solve_pnp_checked
 from proxy_tasks.jmlr.pnp_error import Views, expand
 from proxy_tasks.jmlr.rotations import octahedral, rotate
 
-REGIMES = {
+REGIMES: dict[str, dict[str, Any]] = {
     "exact": {},
     "noise of 1 px": {"noise": 1.0},
     "noise of 20 px": {"noise": 20.0},
@@ -146,9 +148,9 @@ def test_pose_of_a_scaled_shape_is_the_pose_scaled():
 
 
 def test_a_pose_does_not_depend_on_the_batch_around_it():
-    face = draw(pnp.CPU_CHUNK + 40, seed=10, vertices=40, shape_error=0.01, noise=5.0, any_turn=True)
+    face = draw(MOST + 40, seed=10, vertices=40, shape_error=0.01, noise=5.0, any_turn=True)
     R, T = solve(face.verts, face.points)
-    for i in (0, 50, pnp.CPU_CHUNK, pnp.CPU_CHUNK + 39):
+    for i in (0, 50, MOST, MOST + 39):
         alone_R, alone_T = solve(face.verts[i : i + 1], face.points[i : i + 1])
         np.testing.assert_allclose(R[i], alone_R[0], atol=1e-9)
         np.testing.assert_allclose(T[i], alone_T[0], atol=1e-9)

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.pnp import solve_pnp_checked
+from proxy_tasks.jmlr.pieces import map_pieces
+from proxy_tasks.jmlr.pnp import checked_cameras, solve_piece
 
 LARGEST = 1e100  # metres; a shape beyond it counts as non-finite, so that squares stay finite
 
@@ -84,7 +85,14 @@ def score_images(
 
     verts (B, V, 3) metres, points (B, V, 2) full-image pixels, K (B, 3, 3);  ground truth as in `l_error`
     """
-    pose = solve_pnp_checked(verts, points, K)
+    K = checked_cameras(verts, points, K)
+    return Scores.concatenate(map_pieces(_score_piece, verts, points, K, verts_gt, R_gt, T_gt))
+
+
+def _score_piece(
+    verts: Tensor, points: Tensor, K: Tensor, verts_gt: Tensor, R_gt: Tensor, T_gt: Tensor
+) -> Scores:
+    pose = solve_piece(verts, points, K)
     parts = l_error(verts, pose.R, pose.T, verts_gt, R_gt, T_gt)
     return Scores(*(a.cpu().numpy() for a in (*parts, pose.rms_px, ~pose.ok)))
 

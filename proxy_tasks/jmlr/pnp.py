@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from proxy_tasks.jmlr.pieces import map_pieces
 from proxy_tasks.jmlr.pnp_error import Views
 from proxy_tasks.jmlr.pnp_init import Start, best_start, in_front, many_starts
 from proxy_tasks.jmlr.pnp_refine import Descent, refine
@@ -25,8 +26,6 @@ from proxy_tasks.jmlr.pnp_refine import Descent, refine
 FAILED_TRANSLATION = (0.0, 0.0, -1.0)
 # Twice the sum of products of pairs of the scatter's eigenvalues, whose sum is one: 0 for points on a line.
 COLLINEAR = 1e-12
-# Poses at a time: enough to hide the cost of starting an operation, few enough to stay in cache or memory.
-CPU_CHUNK, GPU_CHUNK = 128, 2048
 # On a CPU the first descent looks at every fourth point of a dense shape.
 THIN, THIN_FROM = 4, 800
 
@@ -51,19 +50,14 @@ def solve_pnp(verts: Tensor, points: Tensor, K: Tensor) -> tuple[Tensor, Tensor]
     return pose.R, pose.T
 
 
-@torch.no_grad()
 def solve_pnp_checked(verts: Tensor, points: Tensor, K: Tensor) -> Pose:
     """`solve_pnp` that also says which poses failed and how well the others fit."""
-    _check_shapes(verts, points, K)
-    K = K.to(verts.device).expand(len(verts), 3, 3)
-    chunk = CPU_CHUNK if verts.device.type == "cpu" else GPU_CHUNK
-    parts = [
-        _solve(*rows) for rows in zip(verts.split(chunk), points.split(chunk), K.split(chunk), strict=True)
-    ]
-    return Pose(*(torch.cat([getattr(p, name) for p in parts]) for name in ("R", "T", "ok", "rms_px")))
+    parts = map_pieces(solve_piece, verts, points, checked_cameras(verts, points, K))
+    return Pose(*(torch.cat([getattr(part, name) for part in parts]) for name in Pose.__slots__))
 
 
-def _check_shapes(verts: Tensor, points: Tensor, K: Tensor) -> None:
+def checked_cameras(verts: Tensor, points: Tensor, K: Tensor) -> Tensor:
+    """K for each face (B, 3, 3), on the device of the faces; ValueError where shapes do not fit together."""
     batch, count = verts.shape[:2] if verts.ndim == 3 else (0, 0)
     if count == 0 or verts.shape[2] != 3 or points.shape != (batch, count, 2):
         raise ValueError(
@@ -72,9 +66,12 @@ def _check_shapes(verts: Tensor, points: Tensor, K: Tensor) -> None:
         )
     if K.shape not in ((batch, 3, 3), (3, 3)):
         raise ValueError(f"solve_pnp needs K ({batch}, 3, 3) or (3, 3), got {tuple(K.shape)}")
+    return K.to(verts.device).expand(batch, 3, 3)
 
 
-def _solve(verts: Tensor, points: Tensor, K: Tensor) -> Pose:
+@torch.no_grad()
+def solve_piece(verts: Tensor, points: Tensor, K: Tensor) -> Pose:
+    """`solve_pnp_checked` in one piece, K (B, 3, 3): for callers that cut the batch themselves."""
     problem = _normalise(verts, points, K.double())
     views = problem.views
     thin = verts.device.type == "cpu" and verts.shape[1] >= THIN_FROM
