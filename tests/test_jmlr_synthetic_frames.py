@@ -43,9 +43,7 @@ def test_projected_vertices_that_face_the_camera_fall_on_the_rendered_face(studi
 def test_a_texel_painted_at_a_landmark_is_drawn_where_the_label_says(studio):
     person = studio.subject(1)
     turn = pose.Pose(pose.rotation(0.2, 0.1, 0.05), np.array([0.01, 0.02, -0.35]), np.array([0.2, 0.1, 0.05]))
-    light = render.Light(
-        np.array([0.0, 0.0, 1.0], np.float32), np.ones(3, np.float32), np.ones(3, np.float32)
-    )
+    light = render.Light(np.array([0.0, 0.0, 1.0], np.float32), 1.0, 1.0, np.ones(3, np.float32))
     size = 800
     points = pose.project(person.rest.astype(float) @ turn.R + turn.T, size)
     whole = (

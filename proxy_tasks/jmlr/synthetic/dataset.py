@@ -34,7 +34,7 @@ _IMAGES_A_WORKER = 60  # below this a second process costs more than it saves
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class Order:
     """What the workers need to know."""
 
     root: Path
@@ -69,7 +69,7 @@ def synthesize(
     root = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         root.chmod(0o777 & ~_umask())
-        order = _Order(root, subjects, frames, size, seed)
+        order = Order(root, subjects, frames, size, seed)
         total = subjects + test_subjects
         rows: list[Row] = []
         with tqdm(total=total * frames, unit="image", desc="faces", disable=not progress) as bar:
@@ -110,14 +110,14 @@ def _umask() -> int:
     return mask
 
 
-def _run(order: _Order, model: FaceModel, total: int, workers: int | None) -> Iterator[list[Row]]:
+def _run(order: Order, model: FaceModel, total: int, workers: int | None) -> Iterator[list[Row]]:
     """Rows of each subject, in order."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     useful = min(total, -(-total * order.frames // _IMAGES_A_WORKER))
     count = min(cores, useful) if workers is None else min(workers, total)
     if count == 1:
         studio = Studio(model, order.size, order.seed)
-        yield from (_write_subject(studio, order, index) for index in range(total))
+        yield from (write_subject(studio, order, index) for index in range(total))
         return
     shared = order.root / "model.npz"
     model.save(shared)
@@ -130,20 +130,20 @@ def _run(order: _Order, model: FaceModel, total: int, workers: int | None) -> It
 
 
 _studio: Studio  # of a worker process
-_order: _Order
+_order: Order
 
 
-def _start_worker(order: _Order, model: Path) -> None:
+def _start_worker(order: Order, model: Path) -> None:
     global _studio, _order
     cv2.setNumThreads(1)
     _studio, _order = Studio(load_model(model), order.size, order.seed), order
 
 
 def _work(index: int) -> list[Row]:
-    return _write_subject(_studio, _order, index)
+    return write_subject(_studio, _order, index)
 
 
-def _write_subject(studio: Studio, order: _Order, index: int) -> list[Row]:
+def write_subject(studio: Studio, order: Order, index: int) -> list[Row]:
     name = f"{index + 1:06d}"
     person = studio.subject(index)
     rows: list[Row] = []
@@ -179,7 +179,7 @@ def _write_lists(root: Path, rows: list[Row], subjects: int) -> None:
         )
 
 
-def _write_resources(root: Path, model: FaceModel, order: _Order, total: int) -> None:
+def _write_resources(root: Path, model: FaceModel, order: Order, total: int) -> None:
     folder = root / "resources"
     folder.mkdir()
     matrix = "\n".join(" ".join(f"{value:.9g}" for value in row) for row in pose.PROJECTION)

@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.float64]
 Real = TypeVar("Real", np.float32, np.float64)
@@ -56,8 +55,12 @@ class Pose:
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Array:
-    """R of these angles [rad]."""
-    return np.asarray(Rotation.from_euler("yxz", [yaw, pitch, roll]).as_matrix().T)
+    """R (3, 3) of these angles [rad]: about y, then x, then z, transposed for row vectors."""
+    (sy, sx, sz), (cy, cx, cz) = np.sin([yaw, pitch, roll]), np.cos([yaw, pitch, roll])
+    about_y = np.array([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
+    about_x = np.array([[1.0, 0.0, 0.0], [0.0, cx, -sx], [0.0, sx, cx]])
+    about_z = np.array([[cz, -sz, 0.0], [sz, cz, 0.0], [0.0, 0.0, 1.0]])
+    return np.asarray((about_z @ about_x @ about_y).T)
 
 
 def seat(rng: np.random.Generator) -> Array:

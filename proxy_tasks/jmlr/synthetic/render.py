@@ -21,23 +21,25 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """A key light and a sky: key direction (3,) in camera space, colours BGR (3,)."""
+    """A key light and a sky: the key's direction (3,) in camera space, strengths, common tint BGR (3,)."""
 
     direction: Float
-    key: Float
-    ambient: Float
+    key: float
+    ambient: float
+    tint: Float
 
 
 def draw_light(rng: np.random.Generator) -> Light:
     """A random light, most often from above and in front."""
     azimuth, elevation = rng.normal(0.0, 0.7), rng.uniform(-0.1, 1.0)
     direction = [np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)]
-    warmth = rng.normal(0.0, 0.05) * np.array([-1.0, 0.0, 1.0])
+    warmth = rng.normal(0.0, 0.035) * np.array([-1.0, 0.0, 1.0])
     share = rng.uniform(0.45, 0.75)  # of the key
     level = rng.uniform(0.75, 1.25)
-    key = level * share * 1.25 * (1.0 + warmth)
-    ambient = level * (1.0 - share) * (1.0 - warmth)
-    return Light(np.array(direction, np.float32), key.astype(np.float32), ambient.astype(np.float32))
+    tint = (1.0 + warmth).astype(np.float32)
+    return Light(
+        np.array(direction, np.float32), float(1.25 * level * share), float(level * (1.0 - share)), tint
+    )
 
 
 def incidence(triangles: Index, vertices: int) -> csr_matrix:
@@ -61,11 +63,11 @@ def normals(points: Float, triangles: Index, meet: csr_matrix) -> Float:
     return np.asarray(total / (np.sqrt((total**2).sum(1, keepdims=True)) + 1e-12), np.float32)
 
 
-def irradiance(n: Float, light: Light) -> Float:
-    """Light (P, 3) on surfaces of normals n (P, 3): a soft-edged key and a sky brighter from above."""
-    lambert = np.clip(0.86 * (n @ light.direction) + 0.14, 0.0, None)
-    sky = 0.75 + 0.25 * n[:, 1]
-    return np.asarray(lambert[:, None] * light.key + sky[:, None] * light.ambient, np.float32)
+def brightness(n: Float, light: Light) -> Float:
+    """Display-space brightness (P,) of white surfaces of normals n (P, 3): a soft key, a sky above."""
+    lambert = np.maximum(np.float32(0.86) * (n @ light.direction) + np.float32(0.14), 0.0)
+    sky = np.float32(0.75) + np.float32(0.25) * n[:, 1]
+    return np.asarray(np.sqrt(np.maximum(lambert * light.key + sky * light.ambient, 0.0)), np.float32)
 
 
 _GLOSS = {"face": 1.0, "skull": 0.5, "ear": 0.6, "eye": 0.6, "teeth": 0.6, "hair": 0.55, "curtain": 0.4}
@@ -77,11 +79,14 @@ class Shader:
     def __init__(self, head: Head) -> None:
         self.head = head
         # two-sided patches list their triangles twice; the first of each gives the normals
-        self.single = np.sort(np.unique(np.sort(head.triangles, axis=1), axis=0, return_index=True)[1])
-        self.meet = incidence(head.triangles[self.single], head.vertex_count)
+        single = np.sort(np.unique(np.sort(head.triangles, axis=1), axis=0, return_index=True)[1])
+        self.single = head.triangles[single]
+        self.meet = incidence(self.single, head.vertex_count)
         self.gloss = np.zeros(head.vertex_count, np.float32)
         for name, value in _GLOSS.items():
             self.gloss[np.unique(head.triangles[head.of(name)])] = value
+        self.gloss *= head.occlusion
+        self.reach = np.sqrt(head.occlusion)
         self.eye = head.of("eye")
         self.uv = np.ascontiguousarray((head.uv * atlas.SIDE - 0.5).transpose(2, 0, 1), np.float32)  # texels
         texels = 0.5 * atlas.SIDE * atlas.EYE[2] / np.deg2rad(atlas.EYE_DEGREES)
@@ -99,13 +104,12 @@ class Shader:
         return ~hidden if look.ears else ~(hidden | self._ears)
 
     def shade(self, points: Float, light: Light, look: Look) -> Float:
-        """Display-space factors and highlight of each vertex (4, P): blue, green, red, highlight."""
-        n = normals(points, self.head.triangles[self.single], self.meet)
-        lit = irradiance(n, light) * self.head.occlusion[:, None]
+        """Brightness and highlight of each vertex (2, P), display space."""
+        n = normals(points, self.single, self.meet)
         half = light.direction + np.array([0.0, 0.0, 1.0], np.float32)
         half /= np.linalg.norm(half)
-        spark = look.shine * self.gloss * self.head.occlusion * np.clip(n @ half, 0.0, None) ** 16
-        return np.concatenate([np.sqrt(np.maximum(lit, 0.0)).T, spark[None]])
+        spark = np.float32(look.shine) * self.gloss * np.maximum(n @ half, 0.0) ** 16
+        return np.stack([brightness(n, light) * self.reach, spark])
 
 
 def draw_head(
@@ -119,17 +123,18 @@ def draw_head(
     xy = pose.project(points, size)
     show = np.flatnonzero(facing(xy, head.triangles) & shader.shown(look))
     triangles = head.triangles[show]
-    corners = np.empty((6, len(show), 3), np.float32)
+    corners = np.empty((4, len(show), 3), np.float32)
     corners[:2] = shader.uv[:, show]
     corners[:2, shader.eye[show]] += (shader.per_radian * gaze)[:, None, None]
     corners[2:] = shader.shade(points, light, look)[:, triangles]
     inverse = np.reciprocal(np.maximum(-points[:, 2], np.float32(0.05)))
     seen = rasterise(xy, inverse, triangles, corners, size, size)
     colour = _sample(texture, seen.values[0], seen.values[1])
-    highlight = 255.0 * seen.values[5]
-    for channel, lit in enumerate(seen.values[2:5]):
-        colour[:, channel] = np.minimum(colour[:, channel] * lit + highlight, 255.0)
-    image.reshape(-1, 3)[seen.pixel] = colour
+    lit, highlight = seen.values[2], 255.0 * seen.values[3]
+    for channel, tint in enumerate(light.tint):
+        colour[:, channel] = np.minimum(colour[:, channel] * (tint * lit) + highlight, 255.0)
+    pixels = image.reshape(-1, 3).view("V3")[:, 0]  # whole pixels move twice as fast as triples of bytes
+    pixels[seen.pixel] = colour.view("V3")[:, 0]
     return np.asarray(seen.pixel[shader.face[show[seen.triangle]]])
 
 
@@ -140,7 +145,7 @@ def _sample(texture: Image, u: Float, v: Float) -> Image:
     padded[0, : len(u)], padded[1, : len(u)] = u, v
     across, down = padded.reshape(2, -1, width)
     texels = cv2.remap(texture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(texels.reshape(-1, 3)[: len(u)])
+    return np.ascontiguousarray(texels.reshape(-1, 3)[: len(u)], np.uint8)
 
 
 class Wardrobe:
@@ -157,8 +162,8 @@ class Wardrobe:
         size, torso = len(image), self.torso
         xy = pose.project(points, size)
         n = normals(points, torso.triangles, self.meet)
-        shade = np.sqrt(np.maximum(irradiance(n, light), 0.0)) * self.folds
-        colour = (look.clothes * shade).astype(np.float32)
+        shade = brightness(n, light)[:, None] * self.folds
+        colour = (look.clothes * light.tint * shade).astype(np.float32)
         show = torso.triangles[facing(xy, torso.triangles)]
         inverse = np.reciprocal(np.maximum(-points[:, 2], np.float32(0.05)))
         seen = rasterise(xy, inverse, show, colour.T[:, show], size, size)

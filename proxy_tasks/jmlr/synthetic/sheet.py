@@ -32,7 +32,8 @@ def contact_sheet(file: Path, *, seed: int = 0, face_model: Path | None = None) 
         person = studio.subject(index)
         tiles = [_tile(person.frame(k), labels=(k + index) % 4 == 3) for k in range(_FRAMES)]
         rows.append(np.hstack(tiles))
-    done, data = cv2.imencode(file.suffix.lower(), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    quality = [] if file.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 88]
+    done, data = cv2.imencode(file.suffix.lower(), np.vstack(rows), quality)
     if not done:
         raise RuntimeError(f"the contact sheet {file} could not be encoded.")
     file.parent.mkdir(parents=True, exist_ok=True)

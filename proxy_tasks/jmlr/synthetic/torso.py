@@ -18,7 +18,7 @@ _RINGS = (  # mm on the built-in head, like skull._RINGS
     ((-350.0, -165.0), (-380.0, 64.0), (226.0, -360.0, -54.0)),
     ((-560.0, -165.0), (-580.0, 66.0), (232.0, -580.0, -54.0)),
 )
-_ROWS, _COLS = 16, 44
+_ROWS, _COLS = 12, 36
 
 
 @dataclass(frozen=True, slots=True)
