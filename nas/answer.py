@@ -113,4 +113,6 @@ def specification(e: Estimate, selection: Selection, records: Sequence[TrialReco
 
 def _control(selection: Selection) -> dict[str, Any] | None:
     c = selection.control
-    return c and {"id": c.arch.id, "name": c.name, "l_error_mm": list(c.values)}
+    if c is None:
+        return None
+    return {"id": c.arch.id, "name": c.name, "l_error_mm": list(c.values)}

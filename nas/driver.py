@@ -130,9 +130,9 @@ class Driver:
             return
         trial_id = self._trial_ids.pop(job.key)
         known = self.store.storage.get_trial(trial_id).intermediate_values
-        for interval, value in ending.points:
+        for interval, point in ending.points:
             if interval not in known:
-                self.store.report(trial_id, interval, value)
+                self.store.report(trial_id, interval, point)
         state = {"complete": "complete", "stopped": "pruned"}.get(ending.status, "failed")
         value = ending.points[-1][1] if state == "complete" else None
         self.store.finish(

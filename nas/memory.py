@@ -112,7 +112,8 @@ def training_step(spec: ArchSpec, proxy: Proxy, batch: int, device: Any) -> Any:
     from proxy_tasks.backbone import build_model
     from proxy_tasks.engine import use_bf16
 
-    model = build_model(spec).to(device=device, memory_format=torch.channels_last)
+    model = build_model(spec).to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, fused=True)
     images = torch.randn(batch, 3, proxy.resolution, proxy.resolution, device=device)
     images = images.contiguous(memory_format=torch.channels_last)

@@ -35,6 +35,7 @@ class Plan:
     feasible: FeasibleSet
     proxy: Proxy
     race_proxy: Proxy
+    race_epochs: float  # what makes one of the other
     control: ArchSpec
     control_name: str
     seed_archs: tuple[ArchSpec, ...]
@@ -127,12 +128,14 @@ def resolve(
     if seed_archs is None:
         seed_archs = [find_arch(text, feasible) for text in config.seed_arch]
     control, name = find_control(feasible)
+    race_epochs = config.race_epochs or (1.0 if small else 2.0)
     return Plan(
         budget=budget,
         space=space,
         feasible=feasible,
         proxy=proxy,
-        race_proxy=_longer(proxy, config.race_epochs or (1.0 if small else 2.0)),
+        race_proxy=_longer(proxy, race_epochs),
+        race_epochs=race_epochs,
         control=control,
         control_name=name,
         seed_archs=tuple(seed_archs),

@@ -83,7 +83,7 @@ class Display(Watcher):
         self._worked = 0.0  # runs' worth of work done here, for the time left
         self._earlier()
         self._mode = "quiet" if quiet else "bar" if stream.isatty() else "lines"
-        self._bar = self._make_bar() if self._mode == "bar" else None
+        self._bar: Any = self._make_bar() if self._mode == "bar" else None
 
     def _earlier(self) -> None:
         """Count what a resumed search has already."""
@@ -158,6 +158,7 @@ class Display(Watcher):
         return sum(self._counts.values())
 
     def _draw(self) -> None:
+        assert self._bar is not None, "only a bar is drawn"
         self._bar.total = self._total()
         self._bar.n = min(self._over() + sum(self._fractions.values()), self._bar.total)
         self._bar.set_description_str(self._summary(), refresh=True)

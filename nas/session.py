@@ -142,13 +142,14 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
         if run.holds_a_search():
             raise _occupied(run)
     if config.data is not None and config.objective is None:
-        config = config.replace(data=str(Path(config.data).resolve()))
-        _check_data(Path(config.data))
+        folder = Path(config.data).resolve()
+        config = config.replace(data=str(folder))
+        _check_data(folder)
     share = None if config.gpus_per_trial == "auto" else gpu_share(config.gpus_per_trial)
     gpus = _gpus(config)
     plan = _plan(config, saved, gpus)
     if saved is None:
-        config = config.replace(trials=plan.trials, finalists=plan.finalists, race_epochs=_race_epochs(plan))
+        config = config.replace(trials=plan.trials, finalists=plan.finalists, race_epochs=plan.race_epochs)
         if config.storage:
             Store.connect(run, config.storage)
     resources = _resources(config, plan, gpus, share)
@@ -185,10 +186,6 @@ def _plan(config: SearchConfig, saved: dict[str, Any] | None, gpus: int) -> Plan
     proxy = Proxy.from_dict(saved["proxy"])
     archs = [ArchSpec.from_dict(a) for a in saved["seed_archs"]]
     return resolve(config, gpus=gpus, proxy=proxy, seed_archs=archs)
-
-
-def _race_epochs(plan: Plan) -> float:
-    return plan.race_proxy.epochs / plan.proxy.epochs
 
 
 def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Resources:
@@ -254,9 +251,10 @@ def _search(session: Session, interrupts: Interrupts) -> None:
 
     run, plan = session.run_dir, session.plan
     about = session.saved or _begin(session)
+    about["config"] = session.config.to_dict()  # what --resume may change, it changes for good
     if "data" not in about:
         about |= _facts(session)
-        run.write(about)
+    run.write(about)
     with chatter_to(run.log) as stream, interrupts.caught():
         store = Store.connect(run, about["store"]["url"], about["store"]["prefix"], write=True)
         driver = Driver(plan, store, run.checkpoint)

@@ -114,7 +114,7 @@ def test_rungs_halve_proposals_and_let_controls_and_repeats_pass(tmp_path):
     records = search(tmp_path, made, rungs=Asha(6, made.proxy.id))
     pruned = [r for r in records if r.state == "pruned"]
     assert len(pruned) > 8 and {r.role for r in pruned} == {"proposal"}
-    assert all(r.l_error_mm is None and len(r.curve) in (1, 3) for r in pruned)
+    assert all(r.l_error_mm is None and len(r.curve) in (2, 4) for r in pruned)
     assert all(len(r.curve) == 6 for r in records if r.state == "complete")
 
 
@@ -141,4 +141,4 @@ def test_a_pruned_curve_teaches_a_sampler_no_value(tmp_path):
 def test_two_rungs_fit_a_run_of_any_length(epochs):
     from nas.rungs import REDUCTION, first_rung
 
-    assert 1 <= first_rung(epochs) * REDUCTION <= epochs
+    assert 1 <= first_rung(epochs) * REDUCTION < epochs

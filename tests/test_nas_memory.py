@@ -52,8 +52,8 @@ def test_a_run_costs_its_steps_and_its_validations():
 
 
 def test_halving_costs_a_proposal_its_expected_share():
-    # rungs after 1 and 3 of 9: 1/9 + 2/9 / 3 + 6/9 / 9
-    assert asha_share(9) == pytest.approx(1 / 9 + 2 / 27 + 6 / 81)
+    # rungs after 3 and 6 of 9: 3/9 + 3/9 / 2 + 3/9 / 4
+    assert asha_share(9) == pytest.approx(3 / 9 + 3 / 18 + 3 / 36)
 
 
 def test_the_forecast_adds_proposals_control_and_races():

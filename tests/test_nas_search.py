@@ -143,6 +143,19 @@ def test_resume_may_ask_for_more_trials_but_not_for_another_search(capsys, done)
     assert search.main(["--resume", "--out", str(done[0]), "--trials", "6", "--quiet"]) == 0
     assert len([r for r in Store.open(done[0]).records() if r.role == "proposal"]) == 6
     assert capsys.readouterr().err == ""
+    assert RunDir(done[0]).read()["config"]["trials"] == 6
+
+
+def test_a_longer_race_has_the_same_name_after_a_resume(capsys, tmp_path):
+    out = ["--out", str(tmp_path / "race")]
+    (tmp_path / "three.json").write_text('{"epochs": 3, "evaluations": 0}')
+    argv = [*SMALL, *STANDIN, "--trials", "2", "--race-epochs", "1.5", "--proxy", "three.json", *out]
+    assert search.main(argv) == 0
+    before = Store.open(tmp_path / "race").records()
+    (tmp_path / "three.json").unlink()
+    assert search.main(["--resume", *out]) == 0
+    assert Store.open(tmp_path / "race").records() == before
+    assert {r.curve[-1][0] for r in before} == {3.0, 5.0}
 
 
 def test_resume_without_out_takes_the_newest(capsys):
