@@ -223,19 +223,23 @@ def test_workers_that_ask_at_once_build_once_and_see_the_same(data: WcpaDataset,
     assert not list((tmp_path / "crops").glob("*.partial"))
 
 
-SLOW_BUILD = """
-import sys, time
+STOPPING_BUILD = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit that it is ignored
 from pathlib import Path
 from proxy_tasks.jmlr import cache_build, wcpa
 from proxy_tasks.jmlr.cache import open_cache
 cache_build._SYNC_SECONDS = 0.0
-make = cache_build.make_row
-def slow(dataset, row, split, resolution):
-    time.sleep(0.05)
-    return make(dataset, row, split, resolution)
-cache_build.make_row = slow
 cache_build._CHUNK = 2
-print("ready", flush=True)
+make, made, go = cache_build.make_row, [], Path(sys.argv[3])
+def stopping(dataset, row, split, resolution):
+    made.append(row)
+    while len(made) > 8 and not go.exists():
+        time.sleep(0.01)
+    if len(made) > 8:
+        time.sleep(0.1)  # for the main thread to act on the signal
+    return make(dataset, row, split, resolution)
+cache_build.make_row = stopping
 open_cache(wcpa.WcpaDataset.open(Path(sys.argv[1])), 32, root=Path(sys.argv[2]), workers=1)
 """
 
@@ -243,17 +247,15 @@ open_cache(wcpa.WcpaDataset.open(Path(sys.argv[1])), 32, root=Path(sys.argv[2]),
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_build_is_resumed_and_ends_the_same(data: WcpaDataset, tmp_path: Path, how, monkeypatch):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", SLOW_BUILD, str(data.path), str(tmp_path / "killed")]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-    ) as process:
-        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-        done = tmp_path / "killed" / "crops" / f"{cache_id(data, SIDE, 'train')}.partial" / "done.npy"
-        deadline = time.monotonic() + 30
-        while not done.exists() and time.monotonic() < deadline:
+    root, go = tmp_path / "killed", tmp_path / "go"
+    command = [sys.executable, "-c", STOPPING_BUILD, str(data.path), str(root), str(go)]
+    done = root / "crops" / f"{cache_id(data, SIDE, 'train')}.partial" / "done.npy"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
+        while not done.exists() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(how)
-        process.wait()
+        go.touch()
+        assert process.wait() != 0
     half = int(np.load(done).sum())
     assert 0 < half < 30 and not done.parent.with_suffix("").exists()
 
@@ -264,7 +266,7 @@ def test_a_killed_build_is_resumed_and_ends_the_same(data: WcpaDataset, tmp_path
     monkeypatch.setattr(
         cache_build, "make_row", lambda d, row, *rest: made.append(str(row)) or make(d, row, *rest)
     )
-    resumed = _open(data, tmp_path / "killed", workers=1)
+    resumed = _open(data, root, workers=1)
     assert len(made) == 30 - half
     monkeypatch.undo()
     whole = _open(data, tmp_path / "whole")
