@@ -26,7 +26,7 @@ from space.index import Index
 COORDINATES = ("w2", "w3", "w1", "d1", "d2", "w4", "d3", "d4")
 _D1, _D2, _D3, _D4, _W1, _W2, _W3, _W4 = range(8)
 _COLUMNS = (_W2, _W3, _W1, _D1, _D2, _W4, _D3, _D4)  # of the coordinates, in a table
-_CHUNK = 256  # architectures at a time: the largest temporary, (n, n4, D3), stays in the cache
+_CHUNK = 64  # architectures at a time: the largest temporary, (n, n4, D3), stays in the cache
 
 Choose = Callable[[int, Cells | PrefixCells], np.ndarray]  # (coordinate, its cells) -> positions (n,)
 
@@ -140,9 +140,12 @@ class Walk:
         room = (self.high - left)[:, None, None] - shallowest
 
         def up_to(room: np.ndarray) -> np.ndarray:
-            return np.clip(np.floor(room / halves.last_block[:, None]) + 1, 0, halves.depths[3])
+            depths = room / halves.last_block[:, None]
+            np.floor(depths, out=depths)
+            depths += 1
+            return np.clip(depths, 0, halves.depths[3], out=depths)
 
-        return (up_to(room) - up_to(room - (self.high - self.low + 1))).astype(np.int64)
+        return up_to(room) - up_to(room - (self.high - self.low + 1))
 
 
 def _chunked(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
