@@ -1,5 +1,9 @@
 """The face's mesh: counts, symmetry, holes, density; and the shapes that live on it."""
 
+import hashlib
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -161,3 +165,17 @@ def test_jaw_opens_the_mouth_and_blink_closes_the_eye(model):
     for upper, lower in ((43, 47), (44, 46)):
         before = model.mean[marks[upper], 1] - model.mean[marks[lower], 1]
         assert closed[marks[upper], 1] - closed[marks[lower], 1] < 0.2 * before
+
+
+def test_the_model_does_not_depend_on_how_many_threads_built_it(model):
+    code = (
+        "import hashlib; from proxy_tasks.jmlr.synthetic import default_model; m = default_model();"
+        "print(hashlib.sha1(m.mean.tobytes() + m.identity.tobytes() + m.expression.tobytes()).hexdigest())"
+    )
+    threads = "2" if os.environ.get("OMP_NUM_THREADS") == "1" else "1"  # other than in this process
+    environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    ours = hashlib.sha1(model.mean.tobytes() + model.identity.tobytes() + model.expression.tobytes())
+    assert shown.stdout.strip() == ours.hexdigest()

@@ -70,15 +70,20 @@ def default_model(vertices: int = 1220) -> FaceModel:
     identity = identity_modes(points, mesh.flip_index, np.minimum(detail, 1.0))
     names, fields = expression_fields(points, mesh.pq, mesh.flip_index)
     return FaceModel(
-        mean=(points * 1e-3).astype(np.float32),
-        identity=np.round(identity * 1e-3, 7).astype(np.float32),  # bits that no BLAS agrees on
-        expression=(fields * 1e-3).astype(np.float32),
+        mean=_settled(points * 1e-3),
+        identity=_settled(identity * 1e-3),
+        expression=_settled(fields * 1e-3),
         expression_names=names,
         triangles=mesh.triangles,
         landmarks68=mesh.landmarks68,
         flip_index=mesh.flip_index,
         paint=mesh.pq.astype(np.float32),
     )
+
+
+def _settled(metres: NDArray[np.float64]) -> Float:
+    """Rounded to 0.1 micrometres, without negative zeros: the last bits depend on BLAS and its threads."""
+    return (np.round(metres, 7) + 0.0).astype(np.float32)
 
 
 def load_model(path: Path) -> FaceModel:
