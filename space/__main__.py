@@ -3,8 +3,8 @@
     python -m space --budget 5.1GFLOPs
     python -m space --budget 5.1GFLOPs --max-depth 4,8,24,4 --free-widths --json
 
-Under a second the first time, then a fifth of that: the count is kept in the cache
-directory ($JMLR_NAS_CACHE, else ~/.cache/jmlr-nas), which is all that is written.
+Under a second for the default space. All that is written is the index behind the count, some
+megabytes in the cache directory ($JMLR_NAS_CACHE, else ~/.cache/jmlr-nas).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m space", description="Size of a feasible set, where its FLOPs go, a few samples."
     )
     add_budget_flags(parser)
-    add_space_flags(parser)
+    add_space_flags(parser.add_argument_group("the space, for all stages or for each"))
     parser.add_argument(
         "--samples", type=int, default=5, metavar="N", help="architectures to show (default 5)"
     )

@@ -1,6 +1,7 @@
 """Budget: "5.1GFLOPs" <-> an inclusive window of whole multiply-adds.
 
-One FLOP is one multiply-add of the whole network at 3 x 256 x 256 input (space/cost.py).
+One FLOP is one multiply-add of the whole network at 3 x 256 x 256 input and 6,100 outputs
+(space/cost.py), whatever a proxy trains at and however many vertices its data have.
 The window is exact: 5.1 GFLOPs with a tolerance of 2 % is [4,998,000,000, 5,202,000,000],
 because target and tolerance are taken as the decimals that were written, never as the
 binary fractions nearest to them.

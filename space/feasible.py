@@ -20,9 +20,10 @@ from space.arch import ArchSpec
 from space.budget import Budget, rounded_flops
 from space.cost import costs
 from space.design import Space
-from space.halves import Halves, holds, positions_of, rows_at, specs, split
+from space.halves import Halves, split
 from space.index import build_index, closest
 from space.indexfile import load_or_build
+from space.rows import holds, positions_of, rows_at, specs
 from space.scale import nearest
 from space.walk import COORDINATES, Walk
 

@@ -1,8 +1,12 @@
-"""The command-line flags that say which space and which budget, the same for every command."""
+"""The command-line flags that say which space and which budget, for every command that takes them.
+
+A flag that is not given is None or absent, and the default is the field's own.
+"""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from space.budget import TOLERANCE, Budget
 from space.design import Space
@@ -16,63 +20,67 @@ _RANGES = {
 }
 
 
-def add_budget_flags(parser: argparse.ArgumentParser) -> None:
+def add_budget_flags(parser: Any) -> None:
+    """`parser` is an ArgumentParser or a group of one."""
     parser.add_argument(
-        "--budget",
-        required=True,
-        metavar="B",
-        help="multiply-adds at 256x256, e.g. 5.1GFLOPs, 5100MFLOPs or 5.1e9",
+        "--budget", metavar="FLOPS", help="multiply-adds at 256x256, e.g. 5.1GFLOPs, 5100MFLOPs or 5.1e9"
     )
-    parser.add_argument(
-        "--tolerance",
-        default=str(TOLERANCE),
-        metavar="T",
-        help=f"share by which an architecture may miss the budget (default {TOLERANCE}, 2 %%)",
-    )
+    help_ = f"share by which an architecture may miss the budget (default {TOLERANCE}, 2 %%)"
+    parser.add_argument("--tolerance", metavar="SHARE", help=help_)
 
 
-def add_space_flags(parser: argparse.ArgumentParser) -> None:
+def add_space_flags(parser: Any) -> None:
+    """`parser` is an ArgumentParser or a group of one."""
     default = Space()
-    group = parser.add_argument_group(
-        "space", "one number for all four stages, or four with commas: 4,8,24,4"
-    )
-    group.add_argument(
-        "--block", default=default.block, metavar="NAME", help=f"{' or '.join(EXPANSION)} blocks"
-    )
+    blocks = " or ".join(EXPANSION)
+    parser.add_argument("--block", metavar="NAME", help=f"{blocks} blocks (default {default.block})")
     for name, meaning in _RANGES.items():
-        initial = getattr(default, name)[0]
-        flag = "--" + name.replace("_", "-")
-        group.add_argument(flag, default=str(initial), metavar="N", help=f"{meaning} (default {initial})")
-    step = default.width_step
-    group.add_argument(
-        "--width-step", default=str(step), metavar="N", help=f"widths are multiples of this (default {step})"
-    )
-    group.add_argument("--free-widths", action="store_true", help="widths may also decrease over the stages")
+        help_ = f"{meaning} (default {getattr(default, name)[0]})"
+        parser.add_argument(_flag(name), metavar="N[,N,N,N]", help=help_)
+    help_ = f"widths are multiples of this (default {default.width_step})"
+    parser.add_argument("--width-step", metavar="N", help=help_)
+    help_ = "widths may also decrease over the stages"
+    parser.add_argument("--free-widths", action="store_true", default=None, help=help_)
 
 
 def budget_from(args: argparse.Namespace) -> Budget:
     """The budget that was asked for; ValueError, one sentence, where it is none."""
+    text, share = getattr(args, "budget", None), getattr(args, "tolerance", None)
+    if text is None:
+        raise ValueError("--budget is missing; give for example --budget 5.1GFLOPs")
     try:
-        tolerance = float(args.tolerance)
+        tolerance = TOLERANCE if share is None else float(share)
     except ValueError:
-        raise ValueError(f"--tolerance is a share such as 0.02 (2 %), not {args.tolerance!r}") from None
-    return Budget.parse(args.budget, tolerance)
+        raise ValueError(f"--tolerance is a share such as 0.02 (2 %), not {share!r}") from None
+    return Budget.parse(text, tolerance)
+
+
+def space_fields(args: argparse.Namespace) -> dict[str, Any]:
+    """Those of Space's fields that were given, as to_dict would write them; ValueError for no numbers."""
+    given = {name: getattr(args, name, None) for name in (*_RANGES, "width_step", "block", "free_widths")}
+    fields = {name: value for name, value in given.items() if value is not None}
+    for name in fields.keys() & {*_RANGES, "width_step"}:
+        fields[name] = _whole_numbers(name, fields[name])
+    return fields
 
 
 def space_from(args: argparse.Namespace) -> Space:
     """The space that was asked for; ValueError, one sentence, where it is none."""
-    ranges = {name: _whole_numbers(name, getattr(args, name)) for name in _RANGES}
-    (width_step,) = _whole_numbers("width_step", args.width_step, at_most=1)
-    bounds = {name: each[0] if len(each) == 1 else each for name, each in ranges.items()}
-    return Space(block=args.block, width_step=width_step, free_widths=args.free_widths, **bounds)
+    return Space.from_dict(space_fields(args))
 
 
-def _whole_numbers(name: str, text: str, at_most: int = 4) -> tuple[int, ...]:
+def _whole_numbers(name: str, text: str) -> int | list[int]:
     try:
-        numbers = tuple(int(part) for part in text.split(","))
+        numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        numbers = ()
-    if len(numbers) not in {1, at_most}:
-        wanted = "a whole number" if at_most == 1 else "a whole number, or four with commas (4,8,24,4)"
-        raise ValueError(f"--{name.replace('_', '-')} is {wanted}, not {text!r}")
-    return numbers
+        numbers = []
+    if len(numbers) == 1:
+        return numbers[0]
+    if name in _RANGES and len(numbers) == 4:
+        return numbers
+    wanted = "a whole number, or four with commas (4,8,24,4)" if name in _RANGES else "a whole number"
+    raise ValueError(f"{_flag(name)} is {wanted}, not {text!r}")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -17,7 +17,7 @@ import numpy as np
 from space.arch import ArchSpec
 from space.cost import Tables, tables
 from space.design import Space
-from space.plan import STAGES
+from space.rows import rows_at, specs
 
 NEVER = 2**60  # a sum that is in no window; three of them stay inside 64 bits
 _MOST_PAIRS = 2 * 10**10  # left sums times widths of the third stage: a few minutes' search
@@ -98,29 +98,3 @@ def spec_at(halves: Halves, w2: int, w3: int, left: int, right: int) -> ArchSpec
     w4, d3, d4 = np.unravel_index(right, (halves.widths[3], *halves.depths[2:]))
     positions = np.array([[d1, d2, d3, d4, w1, w2, w3, w4]])
     return specs(halves.space, rows_at(halves.space, positions))[0]
-
-
-def rows_at(space: Space, positions: np.ndarray) -> np.ndarray:
-    """(n, 8) depths and widths from their positions among the space's choices."""
-    choices = [*space.depth_choices, *space.width_choices]
-    return np.stack([np.array(each)[positions[:, i]] for i, each in enumerate(choices)], axis=1)
-
-
-def positions_of(space: Space, rows: np.ndarray) -> np.ndarray:
-    """Inverse of rows_at, for rows inside the space."""
-    choices = [*space.depth_choices, *space.width_choices]
-    return np.stack([(rows[:, i] - each.start) // each.step for i, each in enumerate(choices)], axis=1)
-
-
-def holds(space: Space, rows: np.ndarray) -> np.ndarray:
-    """(n,) whether each architecture of a table lies in the space."""
-    within = np.ones(len(rows), bool)
-    for column, choices in zip(rows.T, [*space.depth_choices, *space.width_choices], strict=True):
-        within &= np.isin(column, np.array(choices))
-    if not space.free_widths:
-        within &= (np.diff(rows[:, STAGES:], axis=1) >= 0).all(axis=1)
-    return within
-
-
-def specs(space: Space, rows: np.ndarray) -> list[ArchSpec]:
-    return [ArchSpec(tuple(row[:STAGES]), tuple(row[STAGES:]), space.block) for row in rows.tolist()]

@@ -59,7 +59,7 @@ def render(feasible: FeasibleSet, summary: dict[str, Any], *, plain: bool = Fals
     ratio = size / count
     lines = [
         f"Space    {describe_space(feasible.space)}",
-        f"Budget   {feasible.budget} at 256x256: {feasible.budget.low:,} to {feasible.budget.high:,}",
+        f"Budget   {feasible.budget} at 256x256: {feasible.budget.low:,} to {feasible.budget.high:,} FLOPs",
         f"Inside   {count:,} of {size:,} architectures, 1 in {ratio:,.{0 if ratio > 100 else 1}f}",
         "",
         f"Where the FLOPs go ({DRAWS:,} uniform draws)",

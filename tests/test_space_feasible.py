@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space, cost
+from space.rows import rows_at
 from space.walk import COORDINATES
 
 SMALL = space_brute.SMALL
@@ -125,8 +126,6 @@ def test_the_narrowest_cells_of_the_default_space_are_found(default):
 
 
 def _rows_of(feasible: FeasibleSet, ranks: np.ndarray) -> np.ndarray:
-    from space.halves import rows_at
-
     return rows_at(feasible.space, feasible._walk.from_ranks(ranks))
 
 

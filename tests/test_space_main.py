@@ -71,6 +71,7 @@ def test_a_terminal_without_unicode_gets_ascii(monkeypatch):
     ("flags", "words"),
     [
         (["--budget", "5.1GB"], "counts bytes"),
+        ([], "--budget is missing; give for example --budget 5.1GFLOPs"),
         (["--budget", "lots"], "'lots' is no budget"),
         (["--budget", "0.3GFLOPs"], "the smallest, d1-1-1-1_w8-8-8-8, needs 492.2 MFLOPs"),
         (["--budget", "900GFLOPs"], "the largest, d24-24-24-24_w512-512-512-512, has 608.6 GFLOPs"),
