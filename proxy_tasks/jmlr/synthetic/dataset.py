@@ -11,6 +11,7 @@ import math
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -135,6 +136,7 @@ _order: Order
 
 def _start_worker(order: Order, model: Path) -> None:
     global _studio, _order
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and stops the pool
     cv2.setNumThreads(1)
     _studio, _order = Studio(load_model(model), order.size, order.seed), order
 
