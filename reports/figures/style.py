@@ -97,7 +97,7 @@ def axis_labels(axes: Axes, x: str | None = None, y: str | None = None) -> None:
 
 def few_ticks(axes: Axes, x: int, y: int | None = None, *, whole_x: bool = False) -> None:
     """At most so many ticks, so that labels do not meet at half width; an axis of names is left alone."""
-    axes.xaxis.set_major_locator(MaxNLocator(x, integer=whole_x))
+    axes.xaxis.set_major_locator(MaxNLocator(x, integer=whole_x, min_n_ticks=1 if whole_x else 2))
     if y:
         axes.yaxis.set_major_locator(MaxNLocator(y))
 

@@ -30,8 +30,8 @@ def section(run: Run, selection: Selection) -> Section:
     trials = run.complete
     values = {key: np.array([AXES[key].get(r) for r in trials], dtype=float) for key in PROPERTIES}
     x = np.array([r.l_error_mm for r in trials])
-    first = np.array([r.round == min(run.rounds) for r in trials])  # what a second round is narrowed by
-    first = first if first.any() else np.ones_like(first)
+    opening = min(record.round for record in trials)
+    first = np.array([record.round == opening for record in trials])  # what a second round is narrowed by
     ranges = {key: best_range(values[key][first], x[first]) for key in PROPERTIES}
     control = selection.control
     marks = {"control": (control.arch, control.mean)} if control else {}
@@ -48,7 +48,7 @@ def section(run: Run, selection: Selection) -> Section:
             "n_first": Fact(int(first.sum()), "d"),
             "drawn": Fact(max(1, int(FRACTION * int(first.sum()))), "d"),
             "level": Fact(100 * LEVEL, ".0f", "%"),
-            "rounds": Fact(len(run.rounds), "d"),
+            "rounds": Fact(len({record.round for record in trials}), "d"),
             "flags": Fact(flags(ranges)),
         },
         tables=(table({key: v[first] for key, v in values.items()}, x[first], ranges),),
