@@ -34,7 +34,6 @@ _SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_raylet_start_wait_time_s": "120",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -63,6 +62,7 @@ log = logging.getLogger(__name__)
 SPARE = 1  # trials that wait for an actor, so that one that ends finds its successor
 OBJECT_STORE = 128 * 2**20  # bytes; results are small, and /dev/shm of a container often is too
 _FOLDER = "ray"  # inside the run directory, for as long as Ray runs
+START_ATTEMPTS = 4
 REFRESH = 10.0  # seconds between looks at the cluster's size
 
 
@@ -224,7 +224,7 @@ def _train(config: dict[str, Any]) -> None:
         values = {
             "number": epoch.number,
             "epochs": epoch.epochs,
-            "metrics": epoch.metrics,
+            "metrics": {name: float(value) for name, value in epoch.metrics.items()},  # no tensors
             "seconds": epoch.seconds,
         }
         tune.report({"epoch": json.dumps(values), "hardware": hardware})
@@ -250,33 +250,31 @@ class _Tick(tune.Callback):
 def connect(address: str | None, *, log_to_driver: bool = True) -> None:
     """Join the Ray cluster at `address`, or start Ray on this machine; NoRoom where no cluster answers.
 
-    Starting is tried twice: on a busy machine, or right after a kill, the first attempt can time out.
+    Ray gives its own processes 30 seconds to start, which a busy machine can need more than once.
     """
     options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": log_to_driver}
     if address is None:
         options |= {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     else:
         options["address"] = address
-    try:
-        ray.init(**options)
-    except ConnectionError as error:
-        if address is not None:
+    if address is not None:
+        try:
+            ray.init(**options)
+        except ConnectionError as error:
             raise NoRoom(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
-        _start_again(options, error)
-    except Exception as error:  # Ray raises a bare Exception when a node is slow to start
-        _start_again(options, error)
-
-
-def _start_again(options: dict[str, Any], first: Exception) -> None:
-    log.warning("Ray did not start, once more: %s", first)
-    ray.shutdown()
-    try:
-        ray.init(**options)
-    except Exception as error:
-        raise RuntimeError(
-            f"Ray did not start on this machine ({str(error).splitlines()[0]}): "
-            "try again, or use --launcher inprocess, which works without it"
-        ) from error
+        return
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray raises a bare Exception when a node is slow to start
+            log.warning("Ray did not start (attempt %d): %s", attempt, error)
+            ray.shutdown()
+            problem = str(error).splitlines()[0]
+    raise RuntimeError(
+        f"Ray did not start on this machine ({problem}): try again when it is less busy, "
+        "or use --launcher inprocess, which works without Ray"
+    )
 
 
 def start(resources: Resources) -> int:
@@ -295,6 +293,14 @@ def start(resources: Resources) -> int:
 
 def _nodes() -> list[dict[str, float]]:
     return [n["Resources"] for n in ray.nodes() if n["Alive"]]
+
+
+def _is_alive() -> bool:
+    """Whether any node of the cluster is left; without one Tune would wait for ever."""
+    try:
+        return bool(_nodes())
+    except Exception:  # the control service is gone as well
+        return False
 
 
 def count_slots(resources: Resources) -> int:
@@ -328,6 +334,9 @@ def run_all(
             raise _Leave
         if time.monotonic() - looked > REFRESH:
             looked = time.monotonic()
+            if not _is_alive():
+                source.error = RuntimeError("Ray's own processes died under the search")
+                raise _Leave
             driver.slots = max(1, count_slots(resources))
         tick()
 

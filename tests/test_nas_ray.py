@@ -126,6 +126,46 @@ def test_every_trial_has_its_tensorboard_curve(searched):
     assert {f"{r.study}_{r.number}" for r in records if r.curve} <= folders
 
 
+def test_what_ray_pickles_at_its_start_holds_no_open_store_and_no_terminal():
+    import pickle
+
+    from nas.launch import Asha, _Source, _Tick
+    from nas.trial import ObjectiveSpec
+
+    held = [_Source(open, ObjectiveSpec("a:B")), _Tick(lambda: None), Asha(6, "mini")]
+    for one in held:  # a closure or an open file among their fields cannot be pickled
+        assert b"lambda" not in pickle.dumps(one)
+
+
+def test_a_metric_that_is_a_tensor_arrives_as_a_number(monkeypatch, tmp_path):
+    import torch
+
+    from nas import launch
+    from nas.trial import Job
+    from proxy_tasks.engine import Epoch, Outcome
+    from proxy_tasks.task import Proxy
+    from space import REFERENCES
+
+    class Tensors:
+        def hardware(self):
+            return "here"
+
+        def run(self, spec, seed, proxy, checkpoint, report):
+            epoch = Epoch(1, 1.0, {"l_error_mm": torch.tensor(7.5)}, 1.0)
+            report(epoch)
+            return Outcome("complete", "", (epoch,))
+
+    seen = []
+    monkeypatch.setattr(launch.tune, "report", seen.append)
+    monkeypatch.setitem(launch._made, "{}", Tensors())
+    proxy = Proxy("p", resolution=64, epochs=1, batch=32)
+    job = Job("s", 0, "proposal", REFERENCES["resnet34"], 0, proxy, str(tmp_path / "c.pt"), 1)
+    launch._train({"job": json.dumps(job.to_dict()), "objective": "{}"})
+    assert json.loads(seen[0]["epoch"])["metrics"] == {"l_error_mm": 7.5}
+    assert json.loads(seen[1]["ending"])["points"] == [[1, 7.5]]
+    assert all(isinstance(v, str) for report in seen for v in report.values())
+
+
 @contextmanager
 def started(out, seen, *more, **settings):
     """A search in the background; what it prints is in the file beside `out`."""
@@ -169,11 +209,19 @@ def children(pid):
     return found
 
 
-def find(victim, driver):
-    if victim == "driver":
-        return driver
-    name = "raylet/raylet" if victim == "raylet" else "ray::ImplicitFunc"
-    return next(p for p, text in children(driver) if name in text)
+def find(victim, process):
+    """The process id of a victim, once it exists."""
+    name = {"raylet": "raylet/raylet", "worker": "ray::ImplicitFunc", "driver": ""}[victim]
+    while name and process.poll() is None:
+        found = [p for p, text in children(process.pid) if name in text]
+        if found:
+            return found[0]
+        time.sleep(0.05)
+    return process.pid
+
+
+def lines(path):
+    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 @pytest.mark.slow
@@ -184,8 +232,8 @@ def test_three_kills_of_a_victim_lose_and_repeat_nothing(tmp_path, victim):
     while kills < 3:
         with started(out, seen, *more, seconds=1.5) as process:
             while kills < 3:
-                wait_for_notes(seen, 12 * (kills + 1), process)
-                os.kill(find(victim, process.pid), signal.SIGKILL)
+                wait_for_notes(seen, lines(seen) + 9, process)
+                os.kill(find(victim, process), signal.SIGKILL)
                 kills += 1
                 if victim != "worker":
                     process.wait(timeout=600)
