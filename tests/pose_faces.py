@@ -110,7 +110,7 @@ def opencv_pose(verts: Array, points: Array, K: Array = K) -> tuple[Array, Array
     return R, T
 
 
-def scipy_pose(verts: Array, points: Array, R: Array, T: Array) -> tuple[Array, Array]:
+def scipy_pose(verts: Array, points: Array, R: Array, T: Array, K: Array = K) -> tuple[Array, Array]:
     """least_squares from the pose (R, T) until no step helps: verts (V, 3), points (V, 2), one face."""
     centre = verts.mean(0)
     turned, middle = (verts - centre) @ R, centre @ R + T
