@@ -70,6 +70,15 @@ def _writes_to(stream: Any, descriptor: int) -> bool:
         return False
 
 
+def _has_a_screen(stream: TextIO) -> bool:
+    """Whether a bar can be drawn: a terminal, and one that says how large it is (some containers' do not)."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return False
+    return size.columns > 0 and size.lines > 0
+
+
 class Display(Watcher):
     """Counts, the best, the control, device use and the time left."""
 
@@ -82,7 +91,7 @@ class Display(Watcher):
         self._control: list[float] = []
         self._worked = 0.0  # runs' worth of work done here, for the time left
         self._earlier()
-        self._mode = "quiet" if quiet else "bar" if stream.isatty() else "lines"
+        self._mode = "quiet" if quiet else "bar" if _has_a_screen(stream) else "lines"
         self._bar: Any = self._make_bar() if self._mode == "bar" else None
 
     def _earlier(self) -> None:

@@ -10,7 +10,12 @@ waits: so the utilisation is what a cluster would see of a driver on this machin
 ray: a real search on Ray with the stand-in; utilisation is the trials' seconds over slots times the time
 from the first trial's start to the last one's end. --workers gives each worker a fraction of a core.
 
-NUMBERS
+2-core Intel Xeon with ten other busy processes on it, so wall-clock times are several times a quiet
+machine's; Python 3.11.7, optuna 5.0.0:
+
+    driver: random, 2024 trials of 60 s on 64 workers: 36.3 ms a trial, 286 MB, journal 7.9 MB
+    driver: tpe, 2027 trials of 60 s on 64 workers: 111.6 ms a trial, utilisation 95.5 %, 290 MB, journal 8.6 MB
+    memory from trial 500 to 2,000: 256 to 270 MB (random), 259 to 276 MB (tpe)
 """
 
 from __future__ import annotations
