@@ -96,7 +96,7 @@ def training_images(proxy: Proxy, data: Path | None) -> int:
 
 def seconds_per_run(proxy: Proxy, images: int, step: float) -> float:
     """Training plus a validation after every interval."""
-    training = images // proxy.batch * proxy.epochs * step
+    training = max(images // proxy.batch * proxy.epochs, proxy.least_steps) * step
     validation = (proxy.evaluations or proxy.epochs) * images * VALIDATION / proxy.batch * step * FORWARD
     return training + validation
 

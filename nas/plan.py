@@ -157,9 +157,7 @@ def _one_of(flag: str, value: str, choices: Sequence[str]) -> None:
 
 
 def _longer(proxy: Proxy, factor: float) -> Proxy:
-    if factor == 1:
-        return proxy
-    return proxy.replace(name=f"{proxy.name}x{factor:g}", epochs=math.ceil(proxy.epochs * factor))
+    return proxy if factor == 1 else proxy.longer(factor)
 
 
 def find_proxy(text: str) -> Proxy:

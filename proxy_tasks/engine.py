@@ -107,7 +107,7 @@ class Length:
                 f"{train_size} training images do not fill one batch of {proxy.batch}: "
                 "lower the batch or take more subjects"
             )
-        steps = per_epoch * proxy.epochs
+        steps = per_epoch * max(proxy.epochs, math.ceil(proxy.least_steps / per_epoch))
         return cls(per_epoch, steps, min(proxy.evaluations or proxy.epochs, steps))
 
     def bounds(self, interval: int) -> range:

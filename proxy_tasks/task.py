@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -84,9 +85,10 @@ class Synthetic:
 class Proxy:
     """Settings of one training run.
 
-    lr is meant at a batch of 512 and scales with `batch`. `subjects` and `frames` (a subject) bound
-    the training part of a data set; 0 takes all. `evaluations` is the number of equally spaced
-    validations, rungs and checkpoints; 0 is one an epoch.
+    lr is meant at a batch of 512 and scales with `batch`. Where `epochs` of a small data set come to
+    fewer than `least_steps` steps, a run takes as many epochs as those fill. `subjects` and `frames` (a
+    subject) bound the training part of a data set; 0 takes all. `evaluations` is the number of equally
+    spaced validations, rungs and checkpoints; 0 is one an epoch.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Proxy:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     evaluations: int = 0
+    least_steps: int = 0
     subjects: int = 0
     frames: int = 0
     validation_frames: int = 0
@@ -129,6 +132,14 @@ class Proxy:
     def replace(self, **changes: Any) -> Proxy:
         return dataclasses.replace(self, **changes)
 
+    def longer(self, factor: float) -> Proxy:
+        """The same run, `factor` times as long; its schedule stretches with it."""
+        return self.replace(
+            name=f"{self.name}x{factor:g}",
+            epochs=math.ceil(self.epochs * factor),
+            least_steps=math.ceil(self.least_steps * factor),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
@@ -151,6 +162,7 @@ PROXIES = {
             lr=4.0,
             power=1.0,
             evaluations=4,
+            least_steps=160,
             frames=4,
             subjects=640,
             validation_frames=1,

@@ -124,6 +124,12 @@ def test_every_sample_is_seen_once_an_epoch_in_an_order_that_the_seed_decides():
     assert len({s.seed for s in steps}) == 15
 
 
+def test_a_small_data_set_is_repeated_until_a_run_has_its_least_steps():
+    assert Length.of(PROXY.replace(least_steps=23), 40).steps == 25  # 5 an epoch, whole epochs
+    assert Length.of(PROXY.replace(least_steps=23), 400).steps == 150
+    assert Length.of(PROXY.replace(least_steps=23).longer(2), 40).steps == 50
+
+
 def test_ranks_partition_the_global_batch():
     parts = [World(rank, 4).part(8) for rank in range(4)]
     assert [i for p in parts for i in range(8)[p]] == list(range(8))
