@@ -216,7 +216,7 @@ def _verdict(
     if best is not leader and control_is_tied and best not in members:
         return f"no winner: {name} has the lowest mean, and every proposal is worse beyond the seed noise"
     if control_is_tied:
-        also = f", nor from {others} other architectures" if others else ""
+        also = f", nor from {others} other architecture{'s' if others > 1 else ''}" if others else ""
         return (
             f"no winner: within the seed noise ({noise.sd_mm:.2f} mm from one seed to the next) "
             f"{best.arch.id} cannot be told from {name.rstrip(',')}{also}"
