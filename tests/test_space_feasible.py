@@ -69,7 +69,10 @@ def test_every_architecture_is_reached_and_comes_back(small):
 
 
 def test_each_coordinate_has_exactly_its_conditional_distribution(small):
-    """On a grid as fine as the counts, every value has as many points as architectures."""
+    """On a grid as fine as the counts, every value has as many points as architectures.
+
+    And to_unit gives the middle of a cell.
+    """
     feasible, inside = small
     rng = np.random.default_rng(2)
     columns = [("d1", "d2", "d3", "d4", "w1", "w2", "w3", "w4").index(name) for name in COORDINATES]
@@ -82,6 +85,9 @@ def test_each_coordinate_has_exactly_its_conditional_distribution(small):
             points[:, at] = (np.arange(len(alike)) + 0.5) / len(alike)
             found = feasible.from_unit_array(points)[:, column]
             assert sorted(found.tolist()) == sorted(alike[:, at].tolist())
+            below = np.count_nonzero(alike[:, at] < table[row, at])
+            own = np.count_nonzero(alike[:, at] == table[row, at])
+            assert centre[at] == (below + own / 2) / len(alike)
 
 
 def test_ranks_are_a_bijection(small):
