@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from reports.run import Run
-from reports.tables import Column, Table
+from reports.tables import Column, Table, Value
 
 if TYPE_CHECKING:
     from nas.store import TrialRecord
@@ -65,7 +65,7 @@ def by_epoch(run: Run) -> Table:
     for epoch in epochs:
         known = [(dict(r.curve)[epoch], r.l_error_mm) for r in records if epoch in dict(r.curve)]
         early, final = np.array(known, dtype=float).T
-        rows.append({"epochs": epoch} | _row(agreement(early, final)))
+        rows.append({"epochs": epoch, **_row(agreement(early, final))})
     return Table.make("agreement_by_epoch", (Column("epochs", "Epochs", ".3g"), *_columns("mm")), rows)
 
 
@@ -93,7 +93,7 @@ def _between(
     if not shared:
         raise ValueError(f"{cheap_name} and {dear_name} have no finished architecture in common")
     pairs = np.array([(cheap[arch], dear[arch]) for arch in shared])
-    row = {"cheap": cheap_name, "dear": dear_name} | _row(agreement(*pairs.T))
+    row = {"cheap": cheap_name, "dear": dear_name, **_row(agreement(*pairs.T))}
     columns = (Column("cheap", "Cheap"), Column("dear", "Dear"), *_columns("mm"))
     return Table.make("agreement_between", columns, [row]), pairs
 
@@ -130,7 +130,7 @@ def zero_cost(run: Run, batch: Batch | None = None, most: int = 64) -> Table:
             name: np.array([each[name] for each in found]) for name in ("grad_norm", "naswot", "log_synflow")
         }
     final = np.array([r.l_error_mm for r in chosen])
-    rows = [{"score": name} | _row(agreement(-values, final)) for name, values in scores.items()]
+    rows = [{"score": name, **_row(agreement(-values, final))} for name, values in scores.items()]
     return Table.make("agreement_zero_cost", (Column("score", "Score"), *_columns("mm")), rows)
 
 
@@ -158,5 +158,5 @@ def _columns(unit: str) -> tuple[Column, ...]:
     )
 
 
-def _row(found: Agreement) -> dict[str, float | int | None]:
+def _row(found: Agreement) -> dict[str, Value]:
     return {"n": found.n, "tau": found.tau, "low": found.low, "high": found.high, "regret": found.regret}

@@ -61,7 +61,11 @@ def grow(
     x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator, *, leaf: int = LEAF
 ) -> Tree:
     """One tree on x (n, p), y (n,)."""
-    feature, threshold, left, right, value = [], [], [], [], []
+    feature: list[int] = []
+    left: list[int] = []
+    right: list[int] = []
+    threshold: list[float] = []
+    value: list[float] = []
     pending = [(np.arange(len(y)), 0, -1, False)]  # rows, depth, parent, is the right child
     deepest = 0
     while pending:
@@ -79,8 +83,8 @@ def grow(
             goes_left = x[rows, split[0]] <= split[1]
             pending += [(rows[goes_left], depth + 1, node, False), (rows[~goes_left], depth + 1, node, True)]
             deepest = max(deepest, depth + 1)
-    whole = [np.array(column) for column in (feature, threshold, left, right, value)]
-    return Tree(whole[0], whole[1], whole[2], whole[3], whole[4], deepest)
+    children = np.array(left), np.array(right)
+    return Tree(np.array(feature), np.array(threshold), *children, np.array(value), deepest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,22 +72,22 @@ def score(file: Path, dataset: WcpaDataset, most: int = MOST) -> Scored:
         chosen = np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))
         labels = _labels([(i, Row(*(str(column[i]) for column in names))) for i in chosen.tolist()], dataset)
         at = np.array([i for i, *_ in labels], dtype=np.int64)
-        predicted = [_some_rows(file, name, at) for name in ("verts", "R", "T")]
+        verts, R, T = (_some_rows(file, name, at) for name in ("verts", "R", "T"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise NoLabels(f"{file.name} is no predictions file that nas.predict wrote ({error})") from None
     if not labels:
         raise NoLabels(f"{file.name} has no image that the training list of {dataset.path} labels")
     truth = [np.stack([label[part] for _, _, label in labels]) for part in range(3)]
-    if predicted[0].shape != truth[0].shape:
+    if verts.shape != truth[0].shape:
         raise NoLabels(
-            f"{file.name} has {predicted[0].shape[1]} vertices a face, but the data set {dataset.path} has "
+            f"{file.name} has {verts.shape[1]} vertices a face, but the data set {dataset.path} has "
             f"{dataset.topology.vertex_count}"
         )
-    total = l_error(*(torch.from_numpy(np.asarray(a)) for a in (*predicted, *truth)))[0].numpy()
+    total = l_error(*(torch.from_numpy(np.asarray(a)) for a in (verts, R, T, *truth)))[0].numpy()
     pitch, yaw, _ = np.degrees(euler_angles(truth[1])).T
     distance = np.linalg.norm(truth[2], axis=1)
     rows = tuple(row for _, row, _ in labels)
-    return Scored(rows, at, total, yaw, pitch, distance, *predicted, images=count)
+    return Scored(rows, at, total, yaw, pitch, distance, verts, R, T, count)
 
 
 def _labels(named: list[tuple[int, Row]], dataset: WcpaDataset) -> list[tuple[int, Row, tuple]]:

@@ -56,10 +56,10 @@ class Table:
 
     name: str
     columns: tuple[Column, ...]
-    rows: tuple[Mapping[str, Value], ...]
+    rows: tuple[Mapping[str, Any], ...]  # of Values
 
     @classmethod
-    def make(cls, name: str, columns: Iterable[Column], rows: Iterable[Mapping[str, Value]]) -> Table:
+    def make(cls, name: str, columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]) -> Table:
         columns, rows = tuple(columns), tuple(rows)
         known = {column.key for column in columns}
         assert all(set(row) <= known for row in rows), f"table {name} has a row with a key that no column has"

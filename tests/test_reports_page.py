@@ -12,6 +12,7 @@ from reports_simulated import INFO, records, run, write_run
 from reports.build import build, main
 from reports.run import Run
 from reports.tables import Column, Table, show
+from space import REFERENCES
 
 
 def made_up_latencies(architectures, cache):
@@ -146,7 +147,7 @@ def test_a_report_builds_from_the_storage_alone(tmp_path, undrawn):
     )
 
 
-def test_a_rebuilt_report_is_the_same_and_keeps_nothing_of_the_last(tmp_path):
+def test_a_rebuilt_report_is_the_same_and_keeps_nothing_of_the_last(tmp_path, undrawn):
     simulated = run(3, controls=1, repeats=1)
     page = build(simulated, tmp_path)
     first = {path.name: path.read_bytes() for path in tmp_path.glob("*/*")}
@@ -155,6 +156,17 @@ def test_a_rebuilt_report_is_the_same_and_keeps_nothing_of_the_last(tmp_path):
     build(simulated, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*/*")} == first
     assert page.read_text() == html
+
+
+def test_a_figure_drawn_twice_is_the_same_file(tmp_path):
+    from reports.figures.architecture import draw
+    from reports.figures.style import write
+
+    for name in ("first", "second"):
+        write(draw([("ResNet-34", REFERENCES["resnet34"])]), tmp_path, name)
+    for kind in ("png", "svg"):
+        first, second = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("first", "second"))
+        assert first == second
 
 
 def test_command_line_prints_where_the_page_is(tmp_path, capsys, undrawn):

@@ -32,7 +32,7 @@ def draw_between(pairs: NDArray[np.float64], cheap: str, dear: str) -> Drawing:
     """Errors (n, 2) mm of the same architectures under two measurements."""
     with styled():
         figure, (axes,) = panels(1, 1, width=3.4, height=3.0)
-        axes.scatter(*pairs.T, s=14, c=ALL, alpha=0.75, lw=0)
+        axes.scatter(pairs[:, 0], pairs[:, 1], s=14, c=ALL, alpha=0.75, lw=0)
         axes.set_xlabel(f"L_error, {cheap} (mm)")
         axes.set_ylabel(f"L_error, {dear} (mm)")
         few_ticks(axes, 5, 5)

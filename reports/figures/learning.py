@@ -65,7 +65,9 @@ def _curves(axes: Axes, records: Sequence[TrialRecord], best: ArchSpec | None) -
         axes.plot([], [], color=colour, label=label)
         if order in (1, 2):
             ends = np.array([r.curve[-1] for r in group])
-            axes.scatter(*ends.T, s=5, c=colour, lw=0, zorder=3 + order, rasterized=len(group) > RASTER)
+            axes.scatter(
+                ends[:, 0], ends[:, 1], s=5, c=colour, lw=0, zorder=3 + order, rasterized=len(group) > RASTER
+            )
     for epochs in sorted({r.curve[-1][0] for r in records if r.state == "pruned"}):
         axes.axvline(epochs, color=PRUNED, lw=0.8, ls=(0, (1, 2)), zorder=1)
     axis_labels(axes, "epochs", "l_error_mm")

@@ -64,8 +64,10 @@ def _panel(
     axes.axvline(best[1], color=BEST, lw=1, label="their median")
     for group, colour, label in ((first, ALL, "architectures"), (~first, SECOND, "second round")):
         if group.any():
-            style = {"s": size, "c": colour, "alpha": faint, "lw": 0, "rasterized": many}
-            axes.scatter(values[group], errors[group], label=label, **style)
+            dots = axes.scatter(
+                values[group], errors[group], s=size, c=colour, alpha=faint, lw=0, label=label
+            )
+            dots.set_rasterized(many)
     for kind, (arch, error) in marks.items():
         mark(axes, kind, value_of(arch, key), error, {"winner": "best", "control": "control"}[kind])
 

@@ -8,7 +8,7 @@ from nas.select import Estimate, Selection
 from reports.figures import architecture
 from reports.figures.style import both
 from reports.run import Run
-from reports.tables import Column, Drawing, Fact, Section, Table
+from reports.tables import Column, Drawing, Fact, Section, Table, Value
 from space import REFERENCES, ArchSpec
 
 _SHOWN = 8  # rows of the ranking on the page; trials.csv has every trial
@@ -46,11 +46,12 @@ def title_of(arch: ArchSpec, name: str = "") -> str:
 def ranking(selection: Selection) -> Table:
     """The best architectures, and the control wherever it stands."""
     tied = {arch.id for arch in selection.tied}
-    rows = [_row(rank, row, row.arch.id in tied) for rank, row in enumerate(selection.rows, 1)]
-    return Table.make("ranking", _COLUMNS, [r for r in rows if r["rank"] <= _SHOWN or r["role"] == "control"])
+    ranked = enumerate(selection.rows, 1)
+    shown = [(rank, row) for rank, row in ranked if rank <= _SHOWN or row.role == "control"]
+    return Table.make("ranking", _COLUMNS, [_row(rank, row, row.arch.id in tied) for rank, row in shown])
 
 
-def _row(rank: int, row: Estimate, tied: bool) -> dict[str, float | int | str | None]:
+def _row(rank: int, row: Estimate, tied: bool) -> dict[str, Value]:
     return {
         "rank": rank,
         "architecture": title_of(row.arch, row.name),

@@ -68,7 +68,7 @@ def progress(run: Run) -> Table:
         error = record.l_error_mm
         expected = next(chance) if error is not None else expected
         improved = error is not None and error < best
-        best = error if improved else best
+        best = min(best, np.inf if error is None else error)
         rows.append(
             {
                 "trials": count,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nas.select import Selection
 from reports import edf
 from reports.figures import population as figure
 from reports.run import Run, censored, errors
-from reports.tables import Column, Drawing, Fact, Section, Table
+from reports.tables import Column, Drawing, Fact, Section, Table, Value
 
 if TYPE_CHECKING:
     from nas.store import TrialRecord
@@ -74,18 +74,19 @@ def ceiling(run: Run) -> float:
     return run.baseline_mm or max(errors(run.complete))
 
 
-def table(populations: dict[str, Sequence[TrialRecord]], control: float | None, ceiling_mm: float) -> Table:
+def table(
+    populations: Mapping[str, Sequence[TrialRecord]], control: float | None, ceiling_mm: float
+) -> Table:
     """Median, best and area figures of each population."""
     return Table.make("population", COLUMNS, [row(n, p, control, ceiling_mm) for n, p in populations.items()])
 
 
 def row(
     name: str, population: Sequence[TrialRecord], control: float | None, ceiling_mm: float
-) -> dict[str, float | int | str | None]:
+) -> dict[str, Value]:
     """One population's figures; `control` and `ceiling_mm` in mm."""
     x, beyond = errors(population), censored(population)
     low, middle, high = edf.quantile_interval(x, censored=beyond)
-    known = control is not None
     return {
         "population": name,
         "n": len(x) + beyond,
@@ -96,8 +97,10 @@ def row(
         "median_low_mm": low,
         "median_high_mm": high,
         "best_of_mm": edf.best_of(x, max(1, (len(x) + beyond) // 4), censored=beyond),
-        "below_control": 100 * sum(e < control for e in x) / (len(x) + beyond) if known else None,
-        "gain_mm": edf.expected_gain(x, control, censored=beyond) if known else None,
+        "below_control": 100 * sum(e < control for e in x) / (len(x) + beyond)
+        if control is not None
+        else None,
+        "gain_mm": edf.expected_gain(x, control, censored=beyond) if control is not None else None,
         "area": edf.area(x, ceiling_mm, censored=beyond),
     }
 

@@ -10,7 +10,7 @@ from nas.select import Selection
 from reports.axes import PARTS, shares
 from reports.figures import redistribution as figure
 from reports.run import Run
-from reports.tables import Column, Drawing, Fact, Section, Table
+from reports.tables import Column, Drawing, Fact, Section, Table, Value
 
 BEST = 0.10
 _COLUMNS = (
@@ -52,7 +52,7 @@ def table(values: np.ndarray, top: np.ndarray, points: dict[str, np.ndarray]) ->
     quartiles = [np.quantile(group, [0.25, 0.5, 0.75], axis=0) for group in (values, top)]
     rows = []
     for i, part in enumerate(PARTS):
-        row = {"part": part}
+        row: dict[str, Value] = {"part": part}
         for name, quartile in zip(("all", "best"), quartiles, strict=True):
             row |= {f"{name}_{end}": float(quartile[k, i]) for k, end in enumerate(("low", "median", "high"))}
         row |= {"best": float(points["winner"][i])} if "winner" in points else {}

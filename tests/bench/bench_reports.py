@@ -2,8 +2,8 @@
 
     python tests/bench/bench_reports.py
 
-Measured latencies are left out, as they are capped by the clock (reports/latency.py, at most 12 s a build and none
-for architectures that were measured before). Median of 3 builds after one warm-up.
+Measured latencies are left out, as they are capped by the clock (reports/latency.py: at most 12 s a build,
+and none for architectures that were measured before). Median of 3 builds after one warm-up.
 
 Last: Intel Xeon, 2 cores shared with other work (load 10), Python 3.11, matplotlib 3.11, OMP_NUM_THREADS=1.
 
