@@ -55,7 +55,7 @@ def test_flip_averaging_of_mirrored_truths_is_the_truth(task):
         if len(seen) == 1:
             return truth
         verts, points = heads.decode(truth, PROXY.resolution)
-        flipped = heads.unflip(verts, points, task.augment.flip_index, PROXY.resolution)
+        flipped = heads.unflip(verts, points, task.flip_index, PROXY.resolution)
         return heads.encode(*flipped, PROXY.resolution)
 
     assert task.evaluate(predict, flip=True)["l_error_mm"] < 0.05

@@ -43,6 +43,7 @@ class JmlrTask:
         self.camera = cache.K, cache.R, cache.T  # (N, 3, 3), (N, 3, 3), (N, 3), of all rows
         self.topology, self.fingerprint = cache.topology, cache.id
         self.outputs = 5 * self.topology.vertex_count
+        self.flip_index = torch.as_tensor(self.topology.flip_index, device=self.device)
         people, others = split_subjects(cache.subjects, SPLIT_SEED)
         rows = pick_rows(
             cache.subjects,
@@ -143,7 +144,7 @@ class JmlrTask:
         images (b, S, S, 3) uint8 RGB;  crop (b, 2, 3)
         returns verts (b, V, 3) metres, points (b, V, 2) full-image pixels
         """
-        flip_index = self.augment.flip_index if flip else None
+        flip_index = self.flip_index if flip else None
         return heads.reconstruct(predict, normalise(images), crop, flip_index)
 
     def baseline(self) -> dict[str, float]:
