@@ -73,6 +73,12 @@ class Member:
         if saved is None:
             raise MemberError(f"{self.folder} has no weights that can be read (best.pt): train it again")
         about, vertices = saved["about"], self.record["topology"]
+        mine, theirs = (f"{r['arch_id']} with seed {r['seed']}" for r in (self.record, about))
+        if mine != theirs:
+            raise MemberError(
+                f"{self.folder / 'best.pt'} is of {theirs}, but metrics.json beside it says {mine}: "
+                "the folder mixes two runs"
+            )
         if about["topology"] != vertices or about["outputs"] != self.record["outputs"]:
             raise MemberError(
                 f"{self.folder / 'best.pt'} is of a mesh of {about['topology']['vertices']} vertices "
@@ -117,10 +123,20 @@ def find_members(run: Path, *, trainval: bool = False) -> list[Member]:
     """Finished runs under `run`/retrain, best validation L_error first; may be empty."""
     members = []
     for file in sorted((run / "retrain").glob("*/metrics.json")):
-        record = json.loads(file.read_text())
+        record = read_record(file)
         if record["status"] == "complete" and record["trainval"] == trainval:
             members.append(Member(file.parent, record))
     return sorted(members, key=lambda m: (m.l_error_mm, m.name))
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """What a metrics.json says; MemberError where it is damaged."""
+    try:
+        return json.loads(file.read_text())
+    except json.JSONDecodeError as error:
+        raise MemberError(
+            f"{file} is damaged ({error}): the nas.retrain command that wrote it mends it from the checkpoint"
+        ) from None
 
 
 def require_members(run: Path, names: Sequence[str] = (), *, trainval: bool = False) -> list[Member]:

@@ -182,16 +182,36 @@ def run_jobs(
 
 def _prepare(jobs: Sequence[RetrainJob], run: Path, quiet: bool) -> None:
     """Find out here, where a person sees it, what would stop every job: damaged files, too few images."""
-    from proxy_tasks import checkpoint as checkpoints
     from proxy_tasks.engine import Length
     from proxy_tasks.jmlr.task import JmlrTask
 
+    if not jobs:
+        return
+    first = jobs[0]  # all share data and schedule
+    task = JmlrTask.open(first.data, first.proxy, "cpu", progress=not quiet, trainval=first.trainval)
+    Length.of(first.proxy, task.train_size)
     for job in jobs:
-        checkpoints.load(RetrainFolder(job.folder(run)).checkpoint)
-    if jobs:
-        job = jobs[0]  # all share data and schedule
-        task = JmlrTask.open(job.data, job.proxy, "cpu", progress=not quiet, trainval=job.trainval)
-        Length.of(job.proxy, task.train_size)
+        require_own(RetrainFolder(job.folder(run)).checkpoint, job, task.outputs)
+
+
+def require_own(file: Path, job: RetrainJob, outputs: int) -> None:
+    """RunError for a checkpoint that another run left in the job's folder; warns of a damaged one."""
+    from proxy_tasks import checkpoint as checkpoints
+    from proxy_tasks.backbone import build_model
+
+    state = checkpoints.load(file)
+    if state is None:
+        return
+    fresh = build_model(job.arch, outputs).state_dict()
+    found, wanted = ({name: t.shape for name, t in s.items()} for s in (state["model"], fresh))
+    vertices = found["fc.bias"][0] // 5
+    if vertices != outputs // 5:
+        why = f"a network of {vertices:,} vertices, and the data has {outputs // 5:,}"
+    elif found != wanted:
+        why = f"another architecture than {job.arch.id}"
+    else:
+        return
+    raise RunError(f"{file} is of {why}: move its folder away to train from the start")
 
 
 def _train_one(job: RetrainJob, run: Path, launch: Launch, stream: TextIO | None) -> list[str]:
@@ -209,8 +229,12 @@ def _train_one(job: RetrainJob, run: Path, launch: Launch, stream: TextIO | None
 
 
 def is_complete(job: RetrainJob, run: Path) -> bool:
+    """False also where metrics.json is damaged: going on from the checkpoint writes it anew."""
     metrics = job.folder(run) / "metrics.json"
-    return metrics.exists() and json.loads(metrics.read_text())["status"] == "complete"
+    try:
+        return json.loads(metrics.read_text())["status"] == "complete"
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
 
 
 @contextlib.contextmanager

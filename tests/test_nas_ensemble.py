@@ -226,6 +226,17 @@ def test_weights_of_another_mesh_are_refused(retrained, tmp_path, capsys):
     assert "mesh of 99 vertices" in message and not (run / "ensemble").exists()
 
 
+def test_weights_of_another_architecture_are_refused(retrained, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(retrained, run)
+    one, other = sorted(run.glob("retrain/*/best.pt"))[:2]
+    other.write_bytes(one.read_bytes())
+    assert main([str(run), "--device", "cpu", "--quiet"]) == 2
+    message = capsys.readouterr().err
+    assert "the folder mixes two runs" in message and message.count("\n") == 1
+    assert not (run / "ensemble").exists()
+
+
 def test_damaged_weights_are_named_and_the_ones_before_used(retrained, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(retrained, run)

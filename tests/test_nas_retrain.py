@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 import torch.distributed as dist
 from finished_search import CONTROL, SCHEDULE, SMALL, WIDER
 
+from nas.members import MemberError, find_members
 from nas.retrain import _reason, main
 from nas.retrain_folder import RetrainFolder
 from nas.retrain_job import RetrainJob
@@ -186,6 +188,37 @@ def test_a_truncated_checkpoint_is_named_and_the_one_before_used(tmp_path, wcpa_
     with pytest.warns(UserWarning, match=r"checkpoint\.pt is damaged"):
         train(job(wcpa_of_ten), tmp_path, device="cpu")
     assert curve(folder) == curve(uninterrupted) and same_weights(folder, uninterrupted)
+
+
+def test_a_checkpoint_of_another_network_is_refused_before_anything_is_written(tmp_path, wcpa_of_ten, capsys):
+    run = finished_search.write(tmp_path / "run", wcpa_of_ten)
+    argv = [str(run), *SCHEDULE, "--top", "0", "--no-control", "--spec"]
+    (tmp_path / "spec.json").write_text(json.dumps(WIDER.to_dict()))
+    assert main([*argv, str(tmp_path / "spec.json")]) == 0
+    (own,) = run.glob("retrain/*")
+    (own / "metrics.json").unlink()
+    whole = torch.load(own / "checkpoint.pt", weights_only=True)
+    before = {f.name: f.read_bytes() for f in own.iterdir() if f.is_file() and "checkpoint" not in f.name}
+    for arch, outputs, said in ((SMALL, 1275, "another architecture"), (WIDER, 500, "100 vertices")):
+        torch.save({**whole, "model": build_model(arch, outputs).state_dict()}, own / "checkpoint.pt")
+        capsys.readouterr()
+        assert main([*argv, str(tmp_path / "spec.json")]) == 2
+        message = capsys.readouterr().err
+        assert said in message and message.count("\n") == 1, message
+    assert before == {f.name: f.read_bytes() for f in own.iterdir() if f.name in before}
+    assert not (own / "metrics.json").exists()
+
+
+def test_damaged_metrics_are_mended_from_the_checkpoint(retrained, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(retrained, run)
+    file = sorted(run.glob("retrain/*/metrics.json"))[0]
+    best = json.loads(file.read_text())["best"]
+    file.write_text('{"arch": ')
+    with pytest.raises(MemberError, match=r"metrics\.json is damaged"):
+        find_members(run)
+    finished_search.retrain(run, "--top", "2")
+    assert json.loads(file.read_text())["best"] == best and len(find_members(run)) == 3
 
 
 def test_kill_minus_nine_of_the_command_and_the_same_command_again(tmp_path, wcpa_of_ten, capsys):
