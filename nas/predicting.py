@@ -92,7 +92,8 @@ def choose(request: Request) -> Chosen:
     if request.member == "ensemble" or (request.member is None and file.exists()):
         return _ensemble(request, file)
     named = () if request.member in (None, "best") else (request.member or "",)
-    member = require_members(request.run, named, trainval=request.trainval)[0]
+    members = require_members(request.run, named, trainval=request.trainval)
+    member = best_on_all_subjects(members, request.run) if request.trainval else members[0]
     return Chosen([member], [1.0], request.flip is not False, member.title)
 
 
@@ -110,10 +111,33 @@ def _ensemble(request: Request, file: Path) -> Chosen:
     return Chosen(members, weights, flip, f"an ensemble of {len(members)}")
 
 
+def best_on_all_subjects(members: list[Member], run: Path) -> Member:
+    """Of networks that have seen the validation subjects, the twin of the best one that has not.
+
+    Their own scores say nothing: MemberError where there are several and no twin's score to go by.
+    """
+    if len(members) == 1:
+        return members[0]
+    for validated in find_members(run):
+        for member in members:
+            if is_twin(member, validated):
+                return member
+    names = ", ".join(member.name for member in members)
+    raise MemberError(
+        f"none of the networks trained on all subjects has a twin whose validation score says which is best: "
+        f"pick one with --member ({names})"
+    )
+
+
+def is_twin(member: Member, other: Member) -> bool:
+    """Whether the two differ in the subjects they were trained on alone."""
+    return all(member.record[key] == other.record[key] for key in ("arch", "seed", "proxy_id", "data_id"))
+
+
 def twin(member: Member, run: Path) -> Member:
     """The run of the same architecture, seed and schedule on all subjects; MemberError if there is none."""
     for other in find_members(run, trainval=True):
-        if all(other.record[key] == member.record[key] for key in ("arch", "seed", "proxy_id", "data_id")):
+        if is_twin(other, member):
             return other
     raise MemberError(
         f"{member.title} has no twin that was trained on all subjects: run python -m nas.retrain {run} "

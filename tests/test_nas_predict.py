@@ -12,10 +12,11 @@ import torch
 from nas import ensemble, ensembling
 from nas.blend import Blend
 from nas.inference import Crops, Predictor
-from nas.members import find_members
+from nas.members import MemberError, find_members
 from nas.npz_stream import NpzStream
 from nas.overlay import draw_mesh, facing_camera
 from nas.predict import main
+from nas.predicting import Request, choose
 from proxy_tasks.jmlr.wcpa import WcpaDataset
 
 QUIET = ["--device", "cpu", "--quiet"]
@@ -196,6 +197,29 @@ def test_networks_trained_on_all_subjects_replace_their_twins_for_the_test_split
     assert not np.array_equal(np.load(tmp_path / "t.npz")["verts"], np.load(plain)["verts"])
     assert main([*argv, "--split", "val"]) == 2
     assert "seen the validation subjects" in capsys.readouterr().err
+
+
+def test_the_best_of_the_networks_on_all_subjects_is_the_twin_of_the_best_validated(tmp_path):
+    """By their own scores, of subjects that they were trained on, the other one would win."""
+    (tmp_path / "run.json").write_text("{}")
+
+    def record(arch, trainval, error):
+        folder = tmp_path / "retrain" / f"{arch}-{trainval}"
+        folder.mkdir(parents=True)
+        facts = {"arch": arch, "seed": 0, "proxy_id": "p", "data_id": "d", "name": arch, "trainval": trainval}
+        facts |= {"status": "complete", "best": {"l_error_mm": error}}
+        (folder / "metrics.json").write_text(json.dumps(facts))
+        return folder
+
+    validated = [record("a", False, 30.0), record("b", False, 35.0)]
+    record("a", True, 20.0)
+    record("b", True, 10.0)
+    request = Request(tmp_path, "test", tmp_path / "t.npz", trainval=True)
+    assert choose(request).members[0].name == "a-True"
+    for folder in validated:
+        shutil.rmtree(folder)
+    with pytest.raises(MemberError, match=r"pick one with --member \(b-True, a-True\)"):
+        choose(request)
 
 
 def test_bad_requests_are_one_sentence_and_write_nothing(
