@@ -243,7 +243,7 @@ def test_bad_requests_are_one_sentence_and_write_nothing(retrained, tmp_path, wc
         ([str(unfinished)], "no finished trial"),
         ([str(tmp_path)], "no search"),
         ([str(retrained), "--member", "nobody"], "no finished retraining 'nobody'"),
-        (["resnet34", "--format", "onnx"], "no trained weights"),
+        (["resnet34", "--format", "json", "onnx"], "no trained weights"),
         (["resnet34", "--member", "x"], "no run's folder"),
         ([str(tmp_path / "absent.json")], "neither one of"),
         ([str(broken)], "4 whole numbers"),

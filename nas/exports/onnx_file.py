@@ -29,12 +29,7 @@ def fixed_file(batch: int) -> str:
 
 def write(source: Source, destination: Path, batch: int = 1) -> Written:
     """model.onnx (any batch size) and model-b<batch>.onnx (that one)."""
-    _require_packages()
-    if source.state is None:
-        raise ValueError(
-            f"{source.arch.id} has no trained weights to put into an ONNX file: retrain it first, "
-            "or export json, jmlr, timm or scrfd"
-        )
+    require(source)
     model, side = source.model(), source.resolution
     differences = []
     with staged(destination) as folder:
@@ -80,7 +75,13 @@ def _run(file: Path, images: Tensor) -> Tensor:
     return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
-def _require_packages() -> None:
+def require(source: Source) -> None:
+    """ValueError where there is nothing to write, or nothing to write it with."""
+    if source.state is None:
+        raise ValueError(
+            f"{source.arch.id} has no trained weights to put into an ONNX file: retrain it first, "
+            "or export json, jmlr, timm or scrfd"
+        )
     try:
         import onnx
         import onnxruntime
