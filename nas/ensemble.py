@@ -7,7 +7,7 @@ greedy selection on half of the validation subjects, and scores the choice, ever
 single member and the plain mean of all on the other half. Vertices and image-plane
 landmarks are averaged, each member's carried back from its crop and mirror; the
 pose is solved once from the average. Writes runs/NAME/ensemble/: members.json
-(what predict and export read), metrics.json, table.csv, table.md.
+(what predict reads), metrics.json, table.csv, table.md.
 
 Cost: one forward pass (two with flip averaging) of each member over the validation
 images, then PnP on --frames images a subject for every candidate that is tried.
