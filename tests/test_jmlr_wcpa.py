@@ -158,9 +158,10 @@ def test_a_test_split_alone_needs_no_labels(tiny_copy: Path):
     assert len(WcpaDataset.open(tiny_copy, ("test",)).rows["test"]) == 12
 
 
-def test_labels_of_another_mesh_are_refused(tiny_copy: Path):
+@pytest.mark.parametrize("row", [12, 17])  # the first row of the third person, and the last
+def test_labels_of_another_mesh_are_refused(tiny_copy: Path, row: int):
     data = WcpaDataset.open(tiny_copy)
-    info = data.info_path(data.rows["train"][12])  # the first row of the third person
+    info = data.info_path(data.rows["train"][row])
     with np.load(info) as stored:
         fewer = {**stored, "verts": stored["verts"][:-5]}
     np.savez(info, **fewer)
