@@ -21,12 +21,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     from proxy_tasks.jmlr.cache import cores
     from proxy_tasks.jmlr.faults import find_faults
-    from proxy_tasks.jmlr.wcpa import SPLITS, DataError, WcpaDataset, list_file
+    from proxy_tasks.jmlr.wcpa import SPLITS, WcpaDataset, list_file
 
     try:
+        _check_request(args)
         present = [split for split in SPLITS if list_file(args.data, split).is_file()]
-        dataset = WcpaDataset.open(args.data, present or SPLITS, check_files=False)
-    except DataError as error:
+        dataset = WcpaDataset.open(args.data, present[:1] or SPLITS, check_files=False)
+    except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     try:
@@ -37,7 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(report, indent=1) if args.json else _text(report))
         if args.overlay:
             _write_overlay(dataset, {fault.where for fault in faults}, args.overlay)
+    except OSError as error:
+        print(f"{error.filename or args.data}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         return 130
     return 1 if faults else 0
 
@@ -62,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (default one a core)")
     parser.add_argument("--overlay", type=Path, metavar="FILE.png", help="draw vertices over twelve crops")
     return parser
+
+
+def _check_request(args: argparse.Namespace) -> None:
+    """ValueError, one sentence, for numbers and names that cannot be meant."""
+    if args.workers < 0:
+        raise ValueError(f"--workers is 1 or more, or 0 for one a core, not {args.workers}")
+    if args.overlay and args.overlay.suffix.lower() not in (".png", ".jpg"):
+        raise ValueError(f"--overlay {args.overlay} is no picture's name: end it in .png or .jpg")
 
 
 def _report(dataset: Any, faults: Sequence[Any], limit: int) -> dict[str, Any]:
@@ -110,8 +123,9 @@ def _write_overlay(dataset: Any, faulty: set[str], path: Path) -> None:
         print("no training image is whole, so there is nothing to draw", file=sys.stderr)
         return
     picture = sheet(dataset, spread_rows(whole, 12))
+    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    path.write_bytes(encoded.tobytes())
     print(f"drew {path}", file=sys.stderr)
 
 

@@ -153,6 +153,27 @@ def test_a_training_set_without_a_test_list_is_fine(tiny_copy: Path, capsys: pyt
     assert status == 0 and list(report["splits"]) == ["train"]
 
 
+def test_an_empty_test_list_is_fine(tiny_copy: Path, capsys: pytest.CaptureFixture[str]):
+    (tiny_copy / "list/WCPA_track2_test.csv").write_text("subject_id,facial_action,img_id\n")
+    (tiny_copy / "list/WCPA_track2_test_subject_id_list.txt").write_text("")
+    status, report = _run(tiny_copy, capsys)
+    assert status == 0 and report["splits"]["test"] == {"images": 0, "subjects": 0}
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "words"),
+    [
+        (["--overlay", "picture"], 2, "end it in .png or .jpg"),
+        (["--workers", "-1"], 2, "--workers is 1 or more"),
+        (["--overlay", f"{__file__}/picture.png"], 1, "test_check.py: "),
+    ],
+)
+def test_a_wrong_request_is_one_sentence(tiny_wcpa: Path, flags: list[str], status: int, words: str, capsys):
+    assert check.main([str(tiny_wcpa), *flags]) == status
+    text = capsys.readouterr().err
+    assert words in text and text.count("\n") == 1
+
+
 def test_the_overlay_is_a_picture_of_twelve_crops_drawn_over(tiny_wcpa: Path, tmp_path: Path):
     file = tmp_path / "new" / "overlay.png"
     assert check.main([str(tiny_wcpa), "--overlay", str(file)]) == 0
