@@ -40,10 +40,14 @@ SCHEDULE = {  # fields of proxy_tasks.task.Proxy
     "momentum": (float, "of SGD"),
     "weight_decay": (float, "of SGD"),
     "evaluations": (int, "equally spaced validations and checkpoints; 0 is one an epoch"),
+    "least_steps": (int, "optimizer steps at least: more epochs where the data are few (0 with --epochs)"),
     "subjects": (int, "training subjects; 0 is all"),
     "frames": (int, "training images a subject; 0 is all"),
     "validation_frames": (int, "validation images a subject; 0 is all"),
     "jitter": (float, "brightness, contrast and colour jitter"),
+    "degrees": (float, "of random turn"),
+    "scale": (float, "random relative size"),
+    "shift": (float, "random shift, as a share of the crop's side"),
     "precision": (str, "auto, fp32 or bf16"),
 }
 
@@ -76,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         how.add_argument(
             f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__[0].upper(), help=text
         )
+    how.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror every second image")
     how.add_argument("--batch-per-gpu", type=int, metavar="I", help="instead of --batch: images a process")
     where = p.add_argument_group("where")
     where.add_argument(

@@ -64,7 +64,7 @@ def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
     from nas.retrain import SCHEDULE
 
     facts = RunDir(args.run).read()
-    changes = {name: value for name in SCHEDULE if (value := getattr(args, name)) is not None}
+    changes = {name: value for name in (*SCHEDULE, "flip") if (value := getattr(args, name)) is not None}
     proxy = schedule(args.proxy, changes, args.batch_per_gpu, place.processes)
     dataset = WcpaDataset.open(args.data or searched_data(args.run, facts, args.quiet))
     data = str(dataset.path.resolve())
@@ -96,6 +96,8 @@ def schedule(name: str, changes: dict[str, object], batch_per_gpu: int | None, p
         if "batch" in changes:
             raise ValueError("--batch and --batch-per-gpu say the same thing twice: give one of them")
         changes = {**changes, "batch": batch_per_gpu * processes}
+    if "epochs" in changes:
+        changes = {"least_steps": 0, **changes}  # epochs that were asked for are not stretched
     proxy = base.replace(**changes)
     if proxy.batch % processes:
         raise ValueError(

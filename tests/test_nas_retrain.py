@@ -1,6 +1,7 @@
 """Full training: several processes as one, kills that change nothing, folders that never mix."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -17,11 +18,12 @@ import torch.distributed as dist
 from finished_search import CONTROL, SCHEDULE, SMALL, WIDER
 
 from nas.members import MemberError, find_members
-from nas.retrain import _reason, main
+from nas.retrain import SCHEDULE as SETTINGS
+from nas.retrain import _reason, main, parser
 from nas.retrain_folder import RetrainFolder
 from nas.retrain_job import RetrainJob
 from nas.retrain_train import train
-from nas.retraining import progress_line, searched_data
+from nas.retraining import progress_line, schedule, searched_data
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, replace_norms, shared_predictor, world
@@ -361,6 +363,18 @@ def test_a_global_batch_must_split_evenly(tmp_path, wcpa_of_ten, capsys):
     run = finished_search.write(tmp_path / "run", wcpa_of_ten)
     assert main([str(run), "--device", "cpu", "--gpus", "3", "--batch", "32"]) == 2
     assert "--batch 30" in capsys.readouterr().err
+
+
+def test_every_setting_of_the_schedule_has_a_flag():
+    settings = {field.name for field in dataclasses.fields(Proxy)} - {"name", "synthetic"}
+    assert settings == {*SETTINGS, "flip"}
+    assert settings <= vars(parser().parse_args(["run"])).keys()
+
+
+def test_epochs_that_were_asked_for_are_not_stretched_to_the_least_steps():
+    assert schedule("mini", {}, None, 1).least_steps > 0
+    assert schedule("mini", {"epochs": 1}, None, 1).least_steps == 0
+    assert schedule("mini", {"epochs": 1, "least_steps": 9}, None, 1).least_steps == 9
 
 
 def test_a_progress_line_says_where_a_run_stands(wcpa_of_ten):
