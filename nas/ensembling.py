@@ -18,6 +18,7 @@ import torch
 from nas.blend import Blend, compute, greedy, halves
 from nas.inference import Crops, Predictor
 from nas.members import Member, MemberError, require_alike, require_members, titles
+from nas.npz_stream import mapped_array
 from nas.score_table import TableRow, subject_interval, table_row, to_csv, to_markdown
 from proxy_tasks.engine import hardware, resolve_device
 from proxy_tasks.jmlr.cache import CropCache
@@ -132,7 +133,7 @@ def _predict(
         total=len(rows) * len(members), unit="img", desc="predicting", disable=not progress, file=sys.stderr
     )
     for i, member in enumerate(members):
-        array = np.lib.format.open_memmap(scratch / f"{i}.npy", "w+", np.float32, shape)
+        array = mapped_array(scratch / f"{i}.npy", shape)
         done = 0
         for part in Predictor([member], [1], crops, device=device, flip=flip).stream(rows):
             values = torch.cat([part.verts, part.points], dim=2).cpu().numpy()

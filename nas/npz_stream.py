@@ -17,6 +17,18 @@ from types import TracebackType
 import numpy as np
 
 
+def mapped_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A float32 .npy file mapped into memory, with its room on the disk taken at once.
+
+    So a disk that is too full is an OSError here, and not a bus error that ends Python at some later row.
+    """
+    array = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
 class NpzStream:
     """Context: `count` rows of float32 arrays of the given row shapes, and some small arrays."""
 
@@ -27,12 +39,14 @@ class NpzStream:
     def __enter__(self) -> NpzStream:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
-        self._arrays = {
-            name: np.lib.format.open_memmap(
-                self._folder / f"{name}.npy", "w+", np.float32, (self.count, *shape)
-            )
-            for name, shape in self.shapes.items()
-        }
+        try:
+            self._arrays = {
+                name: mapped_array(self._folder / f"{name}.npy", (self.count, *shape))
+                for name, shape in self.shapes.items()
+            }
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
         return self
 
     def put_whole(self, arrays: dict[str, np.ndarray]) -> None:

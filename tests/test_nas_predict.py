@@ -1,6 +1,8 @@
 """Predictions: the challenge's file, the ensemble's own score, and memory that does not grow."""
 
+import errno
 import json
+import os
 import shutil
 
 import cv2
@@ -158,6 +160,19 @@ def test_an_interrupted_stream_leaves_nothing(tmp_path):
         npz.put(verts=np.zeros((2, 2, 3)))
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="room cannot be reserved here")
+def test_a_full_disk_is_said_before_the_first_image_and_leaves_nothing(run, tmp_path, monkeypatch, capsys):
+    def full(descriptor, start, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert main([str(run), "--split", "test", "--out", str(tmp_path / "t.npz"), *QUIET]) == 1
+    message = capsys.readouterr().err
+    assert "No space left on device" in message and message.count("\n") == 1
+    assert ensemble.main([str(run), *QUIET]) == 1
+    assert not list(tmp_path.iterdir()) and not list(run.glob(".predictions-*"))
 
 
 @pytest.fixture
