@@ -110,6 +110,7 @@ def test_reloaded_timm_arguments_and_weights_give_the_same_outputs(source, tmp_p
     write("timm", source, tmp_path)
     args = json.loads((tmp_path / "timm.json").read_text())
     assert args["stem_type"] == "deep" and args["stem_width"] == 32 and args["avg_down"] is True
+    assert len({file.stat().st_mode for file in tmp_path.iterdir()}) == 1  # weights are no secret
     assert (args["layers"], args["channels"]) == (list(source.arch.depths), list(source.arch.widths))
     model = build_model(timm_resnet.arch_of(args), args["num_classes"])
     model.load_state_dict(load_file(tmp_path / "model.safetensors"), strict=True)
