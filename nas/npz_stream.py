@@ -17,7 +17,7 @@ from types import TracebackType
 import numpy as np
 
 
-def mapped_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def mapped_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
     """A float32 .npy file mapped into memory, with its room on the disk taken at once.
 
     So a disk that is too full is an OSError here, and not a bus error that ends Python at some later row.
