@@ -40,7 +40,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | Non
         try:
             return torch.load(candidate, map_location=device, weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            first = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
             warnings.warn(f"checkpoint {candidate} is damaged ({first}); trying the one before", stacklevel=2)
     return None
 
