@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,6 +61,14 @@ def explain(selection: Selection, *, demonstration: bool = False, stopped_early:
             "minute or so each. A real search takes --trials 64 or more and --proxy short on GPUs."
         )
     return "\n".join(lines)
+
+
+def nothing_finished(records: Sequence[TrialRecord]) -> str:
+    """Why a search has no answer: no proposal completed, and the commonest reason given."""
+    proposals = [r for r in records if r.role == "proposal"]
+    reasons = Counter(r.reason for r in proposals if r.reason)
+    why = f"; the commonest reason: {reasons.most_common(1)[0][0]}" if reasons else ""
+    return f"none of {len(proposals)} proposals finished{why}"
 
 
 def _signed(gain: float) -> str:

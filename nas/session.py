@@ -245,7 +245,7 @@ def dry_run(session: Session) -> int:
 
 
 def _search(session: Session, interrupts: Interrupts) -> None:
-    from nas.answer import explain, table, write_best
+    from nas.answer import explain, nothing_finished, table, write_best
     from nas.driver import Driver
     from nas.progress import Curves, Display, chatter_to
     from nas.select import select
@@ -268,6 +268,8 @@ def _search(session: Session, interrupts: Interrupts) -> None:
             curves.close()
         records = store.records()
         selection = select(records)
+        if selection.best is None and not driver.stopped_early:
+            raise RuntimeError(nothing_finished(records))
         write_best(run, selection, records)
     print(table(selection, about["baseline_l_error_mm"]))
     demonstration = plan.demonstration or about.get("demonstration", False)

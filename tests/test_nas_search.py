@@ -223,6 +223,14 @@ def test_an_error_inside_is_a_sentence_with_where_the_log_is(capsys, monkeypatch
     assert "Traceback" in Path("run/log.txt").read_text() and "Traceback" not in text
 
 
+def test_a_search_in_which_every_proposal_fails_is_status_1_with_the_commonest_reason(capsys):
+    given = [*SMALL, *STANDIN, "--objective-args", '{"fail": 1.0}', "--trials", "3", "--out", "run"]
+    assert search.main(given) == 1
+    text = capsys.readouterr().err
+    assert "none of 3 proposals finished; the commonest reason:" in text and "--resume" in text
+    assert not Path("run/best").exists()
+
+
 def test_ctrl_c_is_status_130_with_how_to_resume(capsys, monkeypatch):
     import os
     import signal
