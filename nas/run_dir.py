@@ -19,7 +19,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,21 @@ class RunDir:
 
     def holds_a_search(self) -> bool:
         return self.run_json.exists() or self.study_log.exists()
+
+    def check_place(self) -> None:
+        """RunError where a file stands in the way of the folder."""
+        for path in (self.path, *self.path.parents):
+            if path.exists():
+                if not path.is_dir():
+                    raise RunError(f"--out {self.path} cannot be a folder: {path} is a file")
+                return
+
+    def forget(self) -> None:
+        """Remove a search that has not begun: run.json, the lock, and the folder if nothing else is in it."""
+        for path in (self.run_json, self.path / "lock"):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
 
     def read(self) -> dict[str, Any]:
         """The contents of run.json; RunError where there is no search."""

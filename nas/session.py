@@ -139,6 +139,7 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
     else:
         config = flags.to_config(given)
         run = RunDir(given.out if "out" in given else _fresh(config.budget))
+        run.check_place()
         if run.holds_a_search():
             raise _occupied(run)
     if config.data is not None and config.objective is None:
@@ -164,9 +165,10 @@ def _fresh(budget: str) -> Path:
 
 
 def _check_data(path: Path) -> None:
+    from proxy_tasks.jmlr.data import split_subjects
     from proxy_tasks.jmlr.wcpa import WcpaDataset
 
-    WcpaDataset.open(path)
+    split_subjects(WcpaDataset.open(path).subjects(), seed=0)
 
 
 def _gpus(config: SearchConfig) -> int:
@@ -314,7 +316,12 @@ def _facts(session: Session) -> dict[str, Any]:
         synthesise(session.plan.proxy, None if session.quiet else sys.stderr, progress=progress)
     _say(session, "reading the data and scoring the mean face")
     objective = session.objective.make()
-    facts: Facts = objective.facts(session.plan.proxy, progress=progress)
+    try:
+        facts: Facts = objective.facts(session.plan.proxy, progress=progress)
+    except ValueError as error:  # found only by reading all of the data, and still a wrong request
+        if session.saved is None:
+            session.run_dir.forget()
+        raise RunError(str(error)) from error
     return {
         "data": {
             "path": facts.path,

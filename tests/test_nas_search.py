@@ -89,6 +89,23 @@ def test_lists_that_name_absent_files_are_refused_with_how_many(capsys, tiny_cop
     assert "9" in text or "8" in text or "7" in text
 
 
+def test_data_of_one_person_or_with_much_damage_is_refused(capsys, tiny_copy):
+    data = ["--budget", "5.1GFLOPs", "--data", str(tiny_copy), "--proxy", "mini", "--quiet"]
+    for image in list((tiny_copy / "image").rglob("*.jpg")):
+        image.write_bytes(b"\xff\xd8 broken")
+    assert "are missing or damaged" in refuse(capsys, *data, "--launcher", "inprocess")
+    rows = tiny_copy / "list" / "WCPA_track2_train.csv"
+    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:7]))
+    assert "needs two subjects or more, the data has 1" in refuse(capsys, *data)
+
+
+def test_a_file_in_the_place_of_the_run_directory_is_named(capsys):
+    Path("taken").write_text("mine")
+    for out in ("taken", "taken/run"):
+        assert search.main(["--budget", "5.1GFLOPs", *STANDIN, "--out", out]) == 2
+        assert "taken is a file" in (text := capsys.readouterr().err) and text.count("\n") == 1
+
+
 def test_resume_without_any_run_says_so(capsys):
     assert search.main(["--resume"]) == 2
     assert "no search under runs/ to resume" in capsys.readouterr().err
