@@ -77,7 +77,12 @@ class ObjectiveSpec:
             raise ValueError(
                 f"there is no objective {self.path!r}: give module:Class, such as nas.standin:Standin"
             ) from None
-        return kind(**self.arguments)
+        try:
+            return kind(**self.arguments)
+        except TypeError as error:
+            raise ValueError(
+                f"objective {self.path} does not take the arguments {self.arguments}: {error}"
+            ) from error
 
 
 def intervals(proxy: Proxy) -> int:

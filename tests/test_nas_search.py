@@ -68,6 +68,7 @@ def _elsewhere(tmp_path, monkeypatch):
         (["--budget", "5.1GFLOPs", "--seed-arch", "nothing.json"], "neither one of resnet18"),
         (["--budget", "5.1GFLOPs", "--storage", "nosuchdb://host/db", *STANDIN], "cannot open the storage"),
         (["--budget", "5.1GFLOPs", "--objective", "nowhere:Nothing"], "there is no objective"),
+        (["--budget", "5.1GFLOPs", *STANDIN, "--objective-args", '{"x": 1}'], "does not take the arguments"),
         (["--budget", "5.1GFLOPs", "--min-depth", "9", "--max-depth", "2"], "no depth left"),
         (["--resume"], "holds no search"),
     ],
