@@ -13,7 +13,7 @@ from pose_faces import Faces, K, cost, degrees_apart, draw, opencv_pose, scipy_p
 from proxy_tasks.jmlr.camera import project_pinhole
 from proxy_tasks.jmlr.pieces import MOST
 from proxy_tasks.jmlr.pnp import solve_pnp, solve_pnp_checked
-from proxy_tasks.jmlr.pnp_error import Views, expand
+from proxy_tasks.jmlr.pnp_error import Views, expand, move
 from proxy_tasks.jmlr.pnp_refine import refine
 from proxy_tasks.jmlr.rotations import octahedral, rotate
 
@@ -81,7 +81,8 @@ def test_derivatives_of_the_error_equal_automatic_differentiation():
     shift = torch.tensor([[0.4, -0.3, 6.0]], dtype=torch.float64)
 
     def half_error(step):
-        camera = rotate(step[None, :3], rotation)[0] @ shape[0] + (shift[0] + step[3:])[:, None]
+        turned, moved = move(rotation, shift, step[None])
+        camera = turned[0] @ shape[0] + moved[0][:, None]
         d = camera[:2] / camera[2] - rays[0]
         return 0.5 * torch.einsum("iv,ij,jv->", d, weight[0], d)
 

@@ -77,13 +77,17 @@ def solve_piece(verts: Tensor, points: Tensor, K: Tensor) -> Pose:
     thin = verts.device.type == "cpu" and verts.shape[1] >= THIN_FROM
     coarse = views.thinned(THIN) if thin else views
     start = best_start(coarse)
-    if thin:
-        near = refine(coarse, start.rotation, start.shift, iterations=2)
-        start = Start(near.rotation, in_front(views, near.rotation, near.shift), start.clear)
-    best = refine(views, start.rotation, start.shift)
-    hard = (~(start.clear & best.converged) & problem.usable).nonzero().squeeze(1)
+    clear = (start.clear & problem.usable).nonzero().squeeze(1)
+    best = Descent.unsolved(len(views), like=start.shift)
+    some = (views, coarse, start)
+    if len(clear) < len(views):
+        some = (views[clear], coarse[clear], start[clear])
+    best.put(clear, _descend_once(*some))
+    hard = (problem.usable & ~best.converged).nonzero().squeeze(1)
     if len(hard) > 0:
-        best = _try_again(views, best, hard)
+        again = _descend_often(views[hard])
+        lower = (again.error < best.error[hard]).nonzero().squeeze(1)
+        best.put(hard[lower], again[lower])
     shift = best.shift * problem.radius[:, None] - (best.rotation @ problem.centre.unsqueeze(2)).squeeze(2)
     ok = problem.usable & (best.error < (1 - 1e-6) * problem.far) & shift.isfinite().all(1)
     rms = torch.where(ok, (best.error * problem.unit / verts.shape[1]).sqrt(), torch.inf)
@@ -129,24 +133,22 @@ def _normalise(verts: Tensor, points: Tensor, K: Tensor) -> _Problem:
     return _Problem(Views(shape, rays, weight), centre, radius, unit, far, usable)
 
 
-def _try_again(views: Views, best: Descent, hard: Tensor) -> Descent:
-    """Descend the hard faces from several distinct starts; keep what lowers the error."""
-    some = views[hard]
-    rotation, shift = many_starts(some)
-    count = rotation.shape[1]
-    repeated = some[torch.arange(len(hard), device=hard.device).repeat_interleave(count)]
-    end = refine(repeated, rotation.flatten(0, 1), shift.flatten(0, 1))
-    error, place = end.error.unflatten(0, (len(hard), count)).min(1)
-    place = place + count * torch.arange(len(hard), device=hard.device)
-    better = error < best.error[hard]
-    rows, place = hard[better], place[better]
-    best.rotation[rows], best.shift[rows], best.error[rows] = (
-        end.rotation[place],
-        end.shift[place],
-        end.error[place],
-    )
-    best.converged[rows] = end.converged[place]
-    return best
+def _descend_once(views: Views, coarse: Views, start: Start) -> Descent:
+    """Descend clear faces from their start; where `coarse` has fewer points, on those first."""
+    rotation, shift = start.rotation, start.shift
+    if coarse.shape.shape != views.shape.shape:
+        near = refine(coarse, rotation, shift, iterations=2)
+        rotation, shift = near.rotation, in_front(views, near.rotation, near.shift)
+    return refine(views, rotation, shift)
+
+
+def _descend_often(views: Views) -> Descent:
+    """Descend each face from several distinct starts to the lowest error."""
+    rotation, shift = many_starts(views)
+    faces, starts = rotation.shape[:2]
+    face = torch.arange(faces, device=shift.device)
+    ends = refine(views[face.repeat_interleave(starts)], rotation.flatten(0, 1), shift.flatten(0, 1))
+    return ends[starts * face + ends.error.unflatten(0, (faces, starts)).argmin(1)]
 
 
 def _to_opengl(rotation: Tensor, shift: Tensor, ok: Tensor, rms: Tensor) -> Pose:

@@ -24,7 +24,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.rotations import hat
+from proxy_tasks.jmlr.rotations import hat, rotate
 
 # Rows of the Jacobian as combinations of the monomials, and zeta as one of (1, x, y, w).
 JX = ((0, 0, 0, 0, -1, 0, 0, 0, 0), (1, 0, 0, 1, 0, 0, 0, 0, 0), (0, 0, -1, 0, 0, 0, 0, 0, 0),
@@ -88,57 +88,78 @@ class Expansion:
         )
 
 
+def move(rotation: Tensor, shift: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+    """The pose after a step (B, 6): a turn about the shape's origin, then (a, b, c) that shift the origin.
+
+    The origin at z (p, q, 1) goes to z / (1 - c) (p + a, q + b, 1). Seen from afar, a face's error is
+    quadratic in these but not in z, and no step leads behind the camera. c is at most 0.9.
+    """
+    turn, side, size = step[:, :3], step[:, 3:5], step[:, 5:].clamp(max=0.9)
+    depth = shift[:, 2:] / (1.0 - size)
+    moved = torch.cat(((shift[:, :2] / shift[:, 2:] + side) * depth, depth), 1)
+    return rotate(turn, rotation), moved
+
+
 def expand(views: Views, rotation: Tensor, shift: Tensor) -> Expansion:
-    """The error and its derivatives by a turn about the shape's origin and a shift, in camera axes.
+    """The error and its derivatives by the step that `move` takes.
 
     rotation (B, 3, 3), shift (B, 3);  value is infinite where a point is not in front of the camera
     """
     gram, nearest = _gram(views, rotation, shift)
     weight = views.weight
-    jacobian, zeta = _about_shape(shift)
-    # Of mean products of monomials with monomials, and of (1, x, y, w) times W d with monomials:
+    jacobian, zeta = _coefficients(shift)
+    # Sums of products of monomials with monomials, and of (1, x, y, w) times W d with monomials:
     squares = (weight[:, :, None, :, None] * gram[:, None, :9, None, :9]).flatten(3, 4).flatten(1, 2)
     pulls = (weight.unsqueeze(1) @ gram[:, 9:, :9].unflatten(1, (4, 2))).flatten(2)
     gauss_newton = jacobian @ squares @ jacobian.transpose(1, 2)
     slopes = pulls @ jacobian.transpose(1, 2)
+    gradient = slopes[:, 0]
     bent = zeta @ slopes
     hessian = gauss_newton - bent - bent.transpose(1, 2)
-    hessian[:, :3, :3] += _radial(pulls, shift, slopes[:, 0, 3:])
+    hessian[:, :3, :3] += _turned_twice(pulls, shift)
+    hessian[:, 5, 3:] += gradient[:, 3:]
+    hessian[:, 3:, 5] += gradient[:, 3:]
     value = (gram[:, 9:11, 9:11] * weight).sum((1, 2))
     value = torch.where((nearest > 0) & value.isfinite(), value, torch.inf)
-    return Expansion(value, slopes[:, 0], hessian, gauss_newton)
+    return Expansion(value, gradient, hessian, gauss_newton)
 
 
-def _about_shape(shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Coefficients of J (B, 6, 18) and zeta (B, 6, 4), for turns about the shape's origin.
-
-    A turn o about the origin is one about the camera and the shift -o x t, to first order.
-    """
-    table = _coefficients(shift.dtype, shift.device).expand(len(shift), 6, 22)
-    turns = torch.baddbmm(table[:, :3], hat(shift), table[:, 3:], alpha=-1)
-    moved = torch.cat((turns, table[:, 3:]), 1)
+def _coefficients(shift: Tensor) -> tuple[Tensor, Tensor]:
+    """Coefficients of J (B, 6, 18) and zeta (B, 6, 4) by the variables of `move`."""
+    table = _table(shift.dtype, shift.device)
+    moved = (table[0] + shift @ table[1:]).unflatten(1, (6, 22))
     return moved[:, :, :18], moved[:, :, 18:]
 
 
-def _radial(pulls: Tensor, shift: Tensor, slope: Tensor) -> Tensor:
+@cache
+def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What 1, tx, ty and tz contribute to the coefficients (4, 6 x 22).
+
+    To first order a turn o about the shape's origin t is one about the camera and the shift t x o, and
+    (a, b, c) is the shift (tz a + tx c, tz b + ty c, tz c).
+    """
+    rows = torch.cat([torch.tensor(table, dtype=dtype) for table in (JX, JY, ZETA)], 1)
+    change = torch.zeros(4, 6, 6, dtype=dtype)
+    change[0, :3, :3] = torch.eye(3)
+    change[1:, :3, 3:] = -hat(torch.eye(3, dtype=dtype))
+    change[1, 5, 3] = change[2, 5, 4] = 1
+    change[3, (3, 4, 5), (3, 4, 5)] = 1
+    return (change @ rows).flatten(1).to(device)
+
+
+def _turned_twice(pulls: Tensor, shift: Tensor) -> Tensor:
     """The part of the turns' second derivative that is not -2 zeta J: (B, 3, 3).
 
-    For turns about the camera it is the symmetric part of the sum of (x, y, 1)' (q, -(x, y) . q), q = W d.
-    A turn about the shape's origin is one about the camera and a shift whose second-order part is
-    -o x (o x t) / 2.
+    For turns about the camera it is the symmetric part of the sum of (x, y, 1)' (q, -(x, y) . q), q = W d. A
+    turn about the shape's origin is one about the camera and a shift with second-order part -o x (o x t) / 2.
     """
     q = pulls.unflatten(2, (2, 9))
     inward = -(q[:, 1, 0, :3] + q[:, 2, 1, :3])
     outer = torch.stack((q[:, 0, 0, :3], q[:, 0, 1, :3], inward), 2)[:, (1, 2, 0)]
+    slope = torch.stack((q[:, 0, 0, 6], q[:, 0, 1, 6], -(q[:, 0, 0, 7] + q[:, 0, 1, 8])), 1)  # by the shift
     outer = outer - shift.unsqueeze(2) * slope.unsqueeze(1)
     along = (shift * slope).sum(1)[:, None, None] * torch.eye(3, dtype=shift.dtype, device=shift.device)
     return 0.5 * (outer + outer.transpose(1, 2)) + along
-
-
-@cache
-def _coefficients(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """JX, JY and ZETA side by side (6, 22)."""
-    return torch.cat([torch.tensor(table, dtype=dtype) for table in (JX, JY, ZETA)], 1).to(device)
 
 
 def _gram(views: Views, rotation: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:

@@ -48,6 +48,9 @@ class Start:
     shift: Tensor
     clear: Tensor
 
+    def __getitem__(self, index: Tensor) -> Start:
+        return Start(self.rotation[index], self.shift[index], self.clear[index])
+
 
 def object_space(views: Views) -> ObjectSpace:
     """Eliminate the translation from the object-space error."""
@@ -167,6 +170,7 @@ def many_starts(views: Views, starts: int = 4, iterations: int = 12) -> tuple[Te
     cube = octahedral(views.shape.device)
     rotation = descend(problem, cube.expand(len(views), -1, -1, -1), iterations)
     error, shift = error_in_front(problem, rotation)
+    shift = _no_nearer_than_its_size(views, rotation, shift)
     row = torch.arange(len(views), device=error.device)
     first = error.argmin(1)
     chosen = []
@@ -177,3 +181,19 @@ def many_starts(views: Views, starts: int = 4, iterations: int = 12) -> tuple[Te
         same = (rotation * rotation[row, best].unsqueeze(1)).sum((2, 3)) >= SAME_TRACE
         error = torch.where(same, torch.inf, error)
     return torch.stack([c[0] for c in chosen], 1), torch.stack([c[1] for c in chosen], 1)
+
+
+def _no_nearer_than_its_size(views: Views, rotation: Tensor, shift: Tensor) -> Tensor:
+    """The shift (B, S, 3), or where it is twice as far the one that fits the face's size in the image.
+
+    Object-space error shrinks with the distance, so for noisy points it favours faces far too near. The other
+    estimate is the least-squares scale of the turned shape, seen without perspective.
+    """
+    transposed = views.shape.transpose(1, 2)
+    image = (views.rays @ transposed).unsqueeze(1)
+    scatter = (views.shape @ transposed).unsqueeze(1)
+    planar = rotation[..., :2, :]
+    scale = (planar * image).sum((2, 3)) / ((planar @ scatter) * planar).sum((2, 3))
+    depth = torch.where(scale > 0, 1 / scale, 0.0).unsqueeze(2)
+    middle = torch.cat((views.rays.mean(2), torch.ones_like(depth[:, 0])), 1).unsqueeze(1)
+    return torch.where(depth > 2 * shift[..., 2:], middle * depth, shift)

@@ -1,10 +1,11 @@
 """Descent of the reprojection error by damped Newton steps, for a batch of poses at once.
 
-Where the Hessian plus damping is positive definite the step is Newton's, elsewhere Gauss-Newton's with
-damping (Marquardt's scaling: the Gauss-Newton diagonal). A step that raises the error is taken back and
-damped more, so no pose ends above its start or with a point behind the camera. Newton's steps shrink
-quadratically: after steps of length a, then b, the next is near b^3 / a^2, and once that is negligible it is
-not computed.
+In units of the Gauss-Newton diagonal (Marquardt's scaling) a step is Newton's where the Hessian plus damping
+is positive definite. Elsewhere it is Newton's with the absolute values of the curvatures, which leads away
+from saddles (Dauphin et al., "Identifying and attacking the saddle point problem in high-dimensional
+non-convex optimization", NeurIPS 2014). A step that raises the error is taken back and damped more, so none
+ends above its start or with a point behind the camera. Newton's steps shrink quadratically: after steps of
+length a, then b, the next is near b^3 / a^2, and once that is negligible it is not computed.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.pnp_error import Expansion, Views, expand
-from proxy_tasks.jmlr.rotations import rotate
+from proxy_tasks.jmlr.pnp_error import Expansion, Views, expand, move
 
-# Of a turn in radians and of a shift relative to the distance; 1e-4 degrees is 1.7e-6 radians.
+# Of a step: radians, and parts of the distance; 1e-4 degrees is 1.7e-6 radians.
 TOLERANCE = 1e-8
+TINY = 1e-150
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,21 @@ class Descent:
     shift: Tensor
     error: Tensor
     converged: Tensor
+
+    @classmethod
+    def unsolved(cls, count: int, like: Tensor) -> Descent:
+        """Poses of infinite error, for `put` to fill."""
+        rotation = torch.eye(3, dtype=like.dtype, device=like.device).repeat(count, 1, 1)
+        error = like.new_full((count,), torch.inf)
+        return cls(rotation, like.new_zeros(count, 3), error, torch.zeros_like(error, dtype=torch.bool))
+
+    def __getitem__(self, index: Tensor) -> Descent:
+        return Descent(self.rotation[index], self.shift[index], self.error[index], self.converged[index])
+
+    def put(self, rows: Tensor, other: Descent) -> None:
+        """Overwrite the rows with those of other."""
+        self.rotation[rows], self.shift[rows] = other.rotation, other.shift
+        self.error[rows], self.converged[rows] = other.error, other.converged
 
 
 @dataclass(slots=True)
@@ -49,70 +65,69 @@ class _State:
 
 def refine(views: Views, rotation: Tensor, shift: Tensor, iterations: int = 60) -> Descent:
     """Descend from rotation (B, 3, 3) and shift (B, 3), every point in front of the camera."""
-    device = shift.device
+    end = Descent.unsolved(len(views), like=shift)
     model = expand(views, rotation, shift)
-    still = torch.zeros_like(model.value, dtype=torch.bool)
-    end = Descent(torch.empty_like(rotation), torch.empty_like(shift), torch.empty_like(model.value), still)
+    rows = torch.arange(len(views), device=shift.device)
     zero = torch.zeros_like(model.value)
-    state = _State(
-        torch.arange(len(views), device=device), views, rotation, shift, model, zero, zero + torch.inf
-    )
+    state = _State(rows, views, rotation, shift, model, zero, zero + torch.inf)
     for _ in range(iterations):
         step, sure = _step(state)
-        length = _length(step, state.shift)
+        length = torch.linalg.vector_norm(step, dim=1)
         after = torch.where(state.last.isfinite(), length / state.last, 100.0) ** 2 * length
         done = (length < TOLERANCE) | (sure & (10 * after < TOLERANCE))
         moving = (~done).nonzero().squeeze(1)
         if len(moving) < len(done):
             _finish(end, state, step, done.nonzero().squeeze(1))
-            if len(moving) == 0:
-                return end
+        if len(moving) == 0:
+            return end
+        if len(moving) < len(done):
             state, step, length = state.keep(moving), step[moving], length[moving]
         _advance(state, step, length)
-    end.rotation[state.rows], end.shift[state.rows] = state.rotation, state.shift
-    end.error[state.rows] = state.model.value
+    unfinished = torch.zeros_like(state.rows, dtype=torch.bool)
+    end.put(state.rows, Descent(state.rotation, state.shift, state.model.value, unfinished))
     return end
-
-
-def _length(step: Tensor, shift: Tensor) -> Tensor:
-    """The larger of the turn in radians and the shift relative to the distance: (B,)."""
-    turn, move = torch.linalg.vector_norm(step.unflatten(1, (2, 3)), dim=2).unbind(1)
-    return torch.maximum(turn, move / torch.linalg.vector_norm(shift, dim=1))
 
 
 def _finish(end: Descent, state: _State, step: Tensor, done: Tensor) -> None:
     """Take the last step of the poses that are done, without looking at the points again."""
-    rows, step = state.rows[done], step[done]
+    step = step[done]
+    rotation, shift = move(state.rotation[done], state.shift[done], step)
     gain = (state.model.gradient[done] * step).sum(1)
-    end.rotation[rows] = rotate(step[:, :3], state.rotation[done])
-    end.shift[rows] = state.shift[done] + step[:, 3:]
-    end.error[rows] = (state.model.value[done] + gain).clamp(min=0)
-    end.converged[rows] = True
+    error = (state.model.value[done] + gain).clamp(min=0)
+    end.put(state.rows[done], Descent(rotation, shift, error, torch.ones_like(done, dtype=torch.bool)))
 
 
 def _advance(state: _State, step: Tensor, length: Tensor) -> None:
     """Try the steps, keep those that do not raise the error, and set the damping of the next ones."""
-    rotation, shift = rotate(step[:, :3], state.rotation), state.shift + step[:, 3:]
+    rotation, shift = move(state.rotation, state.shift, step)
     trial = expand(state.views, rotation, shift)
     better = trial.value <= state.model.value * (1 + 1e-14)
     state.rotation = torch.where(better[:, None, None], rotation, state.rotation)
     state.shift = torch.where(better[:, None], shift, state.shift)
     state.model = trial.where(better, state.model)
-    eased = torch.where(state.damping < 1e-5, 0.0, 0.1 * state.damping)
-    state.damping = torch.where(better, eased, (10 * state.damping).clamp(min=1e-4))
+    eased = torch.where(state.damping < 5e-3, 0.0, 0.1 * state.damping)
+    state.damping = torch.where(better, eased, (10 * state.damping).clamp(min=1e-1))
     state.last = torch.where(better, length, torch.inf)
 
 
 def _step(state: _State) -> tuple[Tensor, Tensor]:
-    """The step (B, 6), and whether it is Newton's, undamped (B,); raises the damping where Newton's fails."""
-    model, damping = state.model, state.damping
-    scale = torch.diag_embed(model.gauss_newton.diagonal(dim1=1, dim2=2))
-    safe = model.gauss_newton + damping.clamp(min=1e-3)[:, None, None] * scale
-    factor, failed = torch.linalg.cholesky_ex(
-        torch.stack((model.hessian + damping[:, None, None] * scale, safe), 1)
-    )
-    newton = failed[:, 0] == 0
-    state.damping = torch.where(newton, damping, damping.clamp(min=1e-3))
-    factor = torch.where(newton[:, None, None], factor[:, 0], factor[:, 1])
-    step = torch.cholesky_solve(-model.gradient.unsqueeze(2), factor).squeeze(2)
-    return torch.nan_to_num(step, 0.0, 0.0, 0.0), newton & (damping == 0)
+    """The step (B, 6), and whether it is Newton's with no damping (B,)."""
+    model = state.model
+    scale = model.gauss_newton.diagonal(dim1=1, dim2=2).sqrt().clamp(min=TINY)
+    hessian = model.hessian / (scale.unsqueeze(1) * scale.unsqueeze(2))
+    slope = -(model.gradient / scale).unsqueeze(2)
+    damping = torch.diag_embed(state.damping.unsqueeze(1).expand_as(scale))
+    factor, failed = torch.linalg.cholesky_ex(hessian + damping)
+    step = torch.cholesky_solve(slope, factor)
+    saddle = failed.nonzero().squeeze(1)
+    if len(saddle) > 0:
+        step[saddle] = _downhill(hessian[saddle], slope[saddle], state.damping[saddle])
+    step = torch.nan_to_num(step.squeeze(2) / scale, 0.0, 0.0, 0.0)
+    return step, (failed == 0) & (state.damping == 0)
+
+
+def _downhill(hessian: Tensor, slope: Tensor, damping: Tensor) -> Tensor:
+    """Newton's step with the absolute values of the Hessian's curvatures (B, 6, 1)."""
+    curvature, axes = torch.linalg.eigh(torch.nan_to_num(hessian, 0.0, 0.0, 0.0))
+    curvature = curvature.abs().clamp(min=1e-3) + damping.unsqueeze(1)
+    return axes @ (axes.transpose(1, 2) @ slope / curvature.unsqueeze(2))
