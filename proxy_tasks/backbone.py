@@ -98,7 +98,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        modules = self._modules
+        modules = cast(dict[str, nn.Module], self._modules)
         for i in range(1, self.depth + 1):
             x = modules[f"bn{i}"](modules[f"conv{i}"](x))
             x = modules[f"act{i}"](x if i < self.depth else x.add_(shortcut))

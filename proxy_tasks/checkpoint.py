@@ -21,7 +21,10 @@ def save(path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        torch.save(state, fresh)
+        with open(fresh, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         if path.exists():
             os.replace(path, previous(path))
         os.replace(fresh, path)
@@ -32,7 +35,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
     """The newest whole state at `path`, or None where there is none.
 
-    Warns with the name of a damaged file before it falls back to the one before.
+    Warns with the name of a damaged file before it falls back to the one before, and puts the damaged
+    one aside as `<name>.damaged`, so that the next save does not put it in the good one's place.
     """
     for candidate in (path, previous(path)):
         if not candidate.exists():
@@ -42,6 +46,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | Non
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
             first = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
             warnings.warn(f"checkpoint {candidate} is damaged ({first}); trying the one before", stacklevel=2)
+            if candidate == path:
+                os.replace(path, path.with_name(f"{path.name}.damaged"))
     return None
 
 

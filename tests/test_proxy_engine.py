@@ -115,6 +115,20 @@ def test_a_truncated_checkpoint_is_named_and_the_one_before_is_used(tmp_path):
     assert numbers(again) == numbers(whole)
 
 
+def test_a_damaged_checkpoint_never_takes_the_good_one_s_place(tmp_path):
+    path = tmp_path / "c.pt"
+    for epoch in (1, 2):
+        checkpoints.save(path, {"epoch": epoch})
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert checkpoints.load(path) == {"epoch": 1}
+    assert checkpoints.load(path) == {"epoch": 1}
+    checkpoints.save(path, {"epoch": 2})
+    assert checkpoints.load(path) == {"epoch": 2} and checkpoints.load(checkpoints.previous(path)) == {
+        "epoch": 1
+    }
+
+
 def test_every_sample_is_seen_once_an_epoch_in_an_order_that_the_seed_decides():
     length = Length.of(PROXY, 40)
     steps = list(plan_steps(PROXY, length, 40, 0, range(length.steps)))
