@@ -82,7 +82,7 @@ def _how(group: Any) -> None:
         "--repeats", type=int, metavar="N", help="seeds of the control and of each finalist (3)"
     )
     group.add_argument(
-        "--finalists", type=int, metavar="N", help="architectures to re-run (8; 2 without a GPU)"
+        "--finalists", type=int, metavar="N", help="architectures to re-run (8; 1 without a GPU)"
     )
     group.add_argument(
         "--race-epochs", type=float, metavar="X", help="re-run the tied for X times as long (2; 1)"

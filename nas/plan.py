@@ -144,7 +144,7 @@ def resolve(
         trials=config.trials or (5 if small else 64),
         rounds=config.rounds,
         repeats=config.repeats,
-        finalists=config.finalists or (2 if small else 8),
+        finalists=config.finalists or (1 if small else 8),
         seed=config.seed,
         max_hours=config.max_hours,
         demonstration=small and config.trials is None and config.objective is None,
