@@ -43,7 +43,7 @@ SCHEDULE = {  # fields of proxy_tasks.task.Proxy
     "least_steps": (int, "optimizer steps at least: more epochs where the data are few (0 with --epochs)"),
     "subjects": (int, "training subjects; 0 is all"),
     "frames": (int, "training images a subject; 0 is all"),
-    "validation_frames": (int, "validation images a subject; 0 is all"),
+    "validation_images": (int, "validation images, spread over the people; 0 is all"),
     "jitter": (float, "brightness, contrast and colour jitter"),
     "degrees": (float, "of random turn"),
     "scale": (float, "random relative size"),

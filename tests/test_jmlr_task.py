@@ -82,8 +82,8 @@ def test_ranks_see_the_slices_of_the_batch_that_one_process_sees(tiny_wcpa):
 
 
 def test_a_proxy_bounds_subjects_and_frames(tiny_wcpa):
-    task = JmlrTask.open(tiny_wcpa, PROXY.replace(subjects=2, frames=3, validation_frames=1), "cpu")
-    assert task.train_size == 6 and len(task.validation) == 1
+    task = JmlrTask.open(tiny_wcpa, PROXY.replace(subjects=2, frames=3, validation_images=2), "cpu")
+    assert task.train_size == 6 and len(task.validation) == 2
 
 
 def test_training_learns_and_repeats_to_the_bit(task):

@@ -247,7 +247,7 @@ def test_runs_that_differ_in_anything_that_changes_the_numbers_never_share_a_fol
         job(wcpa_of_ten, trainval=True),
         job(wcpa_of_ten, data_id="other"),
         job(wcpa_of_ten, proxy=PROXY.replace(lr=0.2)),
-        job(wcpa_of_ten, proxy=PROXY.replace(validation_frames=1)),
+        job(wcpa_of_ten, proxy=PROXY.replace(validation_images=1)),
     ]
     assert len({j.folder_name for j in [base, *others]}) == 6
     assert job(wcpa_of_ten, proxy=PROXY.replace(name="other")).folder_name == base.folder_name

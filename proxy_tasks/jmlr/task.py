@@ -7,6 +7,7 @@ starts as the trivial baseline and every step is spent on what the pixels add. t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -53,7 +54,8 @@ class JmlrTask:
             max_frames=proxy.frames or None,
         )
         self.train = Feed(cache, rows, self.device)
-        rows = pick_rows(cache.subjects, others, SPLIT_SEED, max_frames=proxy.validation_frames or None)
+        frames = math.ceil(proxy.validation_images / len(others)) or None
+        rows = pick_rows(cache.subjects, others, SPLIT_SEED, max_frames=frames)
         self.validation = Feed(cache, rows, self.device)
         self.augment = Augment(
             self.topology.flip_index,
