@@ -70,7 +70,7 @@ def _how(group: Any) -> None:
     group.add_argument("--strategy", metavar="NAME", help="random, qmc, tpe, gp or evolution (tpe)")
     group.add_argument("--scheduler", metavar="NAME", help="none, or asha to stop poor runs early (none)")
     group.add_argument(
-        "--trials", type=int, metavar="N", help="architectures to propose (64; 5 without a GPU)"
+        "--trials", type=int, metavar="N", help="architectures to propose (64; 4 without a GPU)"
     )
     group.add_argument(
         "--rounds", type=int, metavar="N", help="2: narrow the space by the first half's best (1)"

@@ -141,7 +141,7 @@ def resolve(
         seed_archs=tuple(seed_archs),
         strategy=config.strategy,
         scheduler=config.scheduler,
-        trials=config.trials or (5 if small else 64),
+        trials=config.trials or (4 if small else 64),
         rounds=config.rounds,
         repeats=config.repeats,
         finalists=config.finalists or (1 if small else 8),
