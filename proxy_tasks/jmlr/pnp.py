@@ -110,6 +110,7 @@ class _Problem:
 
 
 def _normalise(verts: Tensor, points: Tensor, K: Tensor) -> _Problem:
+    """Faces in their own units, in float64; unusable ones become a point seen straight ahead."""
     count = verts.shape[1]
     shape = verts.transpose(1, 2).to(torch.float64, memory_format=torch.contiguous_format, copy=True)
     pixels = points.transpose(1, 2).to(torch.float64, memory_format=torch.contiguous_format, copy=True)

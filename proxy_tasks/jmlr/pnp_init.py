@@ -21,7 +21,6 @@ from torch import Tensor
 from proxy_tasks.jmlr.pnp_error import Views
 from proxy_tasks.jmlr.rotations import hat, octahedral, rotate
 
-CELLS = 24
 # A face is clear if no other minimum has less than RIVAL times the least object-space error, and that error
 # is less than POOR times its mean over all rotations (a third of the form's trace).
 RIVAL = 4.0
@@ -186,7 +185,7 @@ def many_starts(views: Views, starts: int = 4, iterations: int = 12) -> tuple[Te
 def _no_nearer_than_its_size(views: Views, rotation: Tensor, shift: Tensor) -> Tensor:
     """The shift (B, S, 3), or where it is twice as far the one that fits the face's size in the image.
 
-    Object-space error shrinks with the distance, so for noisy points it favours faces far too near. The other
+    Object-space error is the less the nearer the face, so noise pulls its minimum far too near. The other
     estimate is the least-squares scale of the turned shape, seen without perspective.
     """
     transposed = views.shape.transpose(1, 2)

@@ -19,7 +19,9 @@ from proxy_tasks.jmlr.pnp_error import Expansion, Views, expand, move
 
 # Of a step: radians, and parts of the distance; 1e-4 degrees is 1.7e-6 radians.
 TOLERANCE = 1e-8
-TINY = 1e-150
+# A Newton step b that follows none is taken to lead to one of 100 b^2; every such estimate counts tenfold.
+FIRST_RATE, CAUTION = 100.0, 10.0
+TINY = 1e-150  # a scale that can be divided by, squared
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ def refine(views: Views, rotation: Tensor, shift: Tensor, iterations: int = 60) 
     for _ in range(iterations):
         step, sure = _step(state)
         length = torch.linalg.vector_norm(step, dim=1)
-        after = torch.where(state.last.isfinite(), length / state.last, 100.0) ** 2 * length
-        done = (length < TOLERANCE) | (sure & (10 * after < TOLERANCE))
+        after = torch.where(state.last.isfinite(), length / state.last**2, FIRST_RATE) * length**2
+        done = (length < TOLERANCE) | (sure & (CAUTION * after < TOLERANCE))
         moving = (~done).nonzero().squeeze(1)
         if len(moving) < len(done):
             _finish(end, state, step, done.nonzero().squeeze(1))
