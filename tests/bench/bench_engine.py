@@ -12,8 +12,8 @@ utilisation is printed too: 6 MACs an image over the device's dense bf16 peak.
 Two-core Intel Xeon with AMX, 2 threads, torch 2.13.0 CPU, --rounds 5 --steps 10 --subjects 40, median of 5:
     reference        57.8 images/s      engine 162.7      fixed batch 160.9
     engine / reference 2.75 (target 3)      engine / fixed batch 0.984 (target 0.97)
-Of the gain bf16 with channels last is most; C5 as matrix products took a step from 282 to 215 ms, contiguous
-views for the optimizer 15 ms more. No GPU number has been measured: the command above is ready for one.
+Of a step, C5 as matrix products took 282 ms to 215, and contiguous views for the optimizer 15 ms more.
+No GPU number has been measured: the command above is ready for one.
 """
 
 from __future__ import annotations
