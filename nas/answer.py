@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from nas.run_dir import RunDir, write_json
 from nas.select import Estimate, Selection
 from nas.store import TrialRecord
 
+LEARNT = 0.9  # of the mean face's error; a proxy above it has told apart almost nothing
 ROWS = 10  # of the final table, the control's row always among them
 
 
@@ -44,7 +46,13 @@ def error(e: Estimate) -> str:
     return f"{e.mean:8.2f}" + (f" ± {e.spread:4.2f}" if e.spread is not None else " " * 7)
 
 
-def explain(selection: Selection, *, demonstration: bool = False, stopped_early: bool = False) -> str:
+def explain(
+    selection: Selection,
+    *,
+    baseline_mm: float | None = None,
+    demonstration: bool = False,
+    stopped_early: bool = False,
+) -> str:
     """The verdict, the gain over the control with its interval, and what the numbers are worth."""
     lines = [selection.verdict[0].upper() + selection.verdict[1:] + "."]
     if selection.gain and selection.best and selection.control:
@@ -52,6 +60,12 @@ def explain(selection: Selection, *, demonstration: bool = False, stopped_early:
         lines.append(
             f"{selection.best.arch.id} against the control: {_signed(gain)} (95 % interval: {_signed(low)} "
             f"to {_signed(high)}; from one seed to the next {selection.noise_sd_mm:.2f} mm)."
+        )
+    lowest = min((e.mean for e in selection.rows), default=math.inf)
+    if baseline_mm is not None and math.isfinite(lowest) and lowest > LEARNT * baseline_mm:
+        lines.append(
+            f"The proxy has hardly learned: the lowest mean is {lowest / baseline_mm:.0%} of the mean face's "
+            "error, so its ranking says little. Give it more people, more epochs or a higher resolution."
         )
     if stopped_early:
         lines.append("--max-hours kept some proposals or re-runs back; --resume goes on with them.")

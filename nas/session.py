@@ -273,9 +273,17 @@ def _search(session: Session, interrupts: Interrupts) -> None:
         if selection.best is None and not driver.stopped_early:
             raise RuntimeError(nothing_finished(records))
         write_best(run, selection, records)
-    print(table(selection, about["baseline_l_error_mm"]))
+    baseline = about["baseline_l_error_mm"]
+    print(table(selection, baseline))
     demonstration = plan.demonstration or about.get("demonstration", False)
-    print(explain(selection, demonstration=demonstration, stopped_early=driver.stopped_early))
+    print(
+        explain(
+            selection,
+            baseline_mm=baseline,
+            demonstration=demonstration,
+            stopped_early=driver.stopped_early,
+        )
+    )
     print(f"specs: {run.best}/    status: python -m nas.status {run.path}")
 
 

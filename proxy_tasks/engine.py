@@ -29,7 +29,7 @@ from proxy_tasks.distributed import mean_over_processes, shared_predictor
 from proxy_tasks.schedule import learning_rate
 from proxy_tasks.task import Proxy, Step, Task, World
 
-EVALUATE_BATCH = 64  # images a forward pass of `predictor` at most
+EVALUATE_BATCH = {"cpu": 64, "cuda": 256}  # images a forward pass of `predictor` at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +131,13 @@ def plan_steps(proxy: Proxy, length: Length, train_size: int, seed: int, steps: 
 
 def predictor(model: nn.Module, device: torch.device, precision: str = "auto") -> Callable[[Tensor], Tensor]:
     """The model as a function (b, 3, S, S) -> (b, outputs) float32, in evaluation mode, in chunks."""
-    bf16 = use_bf16(precision, device)
+    bf16, most = use_bf16(precision, device), EVALUATE_BATCH.get(device.type, 64)
 
     def predict(images: Tensor) -> Tensor:
         was_training = model.training
         model.eval()
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            chunks = [model(_laid_out(chunk, device)).float() for chunk in images.split(EVALUATE_BATCH)]
+            chunks = [model(_laid_out(chunk, device)).float() for chunk in images.split(most)]
         model.train(was_training)
         return torch.cat(chunks)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nas.answer import explain
 from nas.select import final_fidelity, pooled_noise, select, t_quantile
 from nas.store import TrialRecord
 from space import REFERENCES, ArchSpec
@@ -106,6 +107,13 @@ def test_pooled_noise_is_the_closed_form():
 
 def test_quantiles_of_student_are_those_of_a_table():
     assert t_quantile(0.975, 4) == pytest.approx(2.776, abs=1e-3)
+
+
+@pytest.mark.parametrize(("baseline_mm", "said"), [(None, False), (120.0, False), (100.0, True)])
+def test_a_proxy_that_beats_the_mean_face_by_too_little_says_so(baseline_mm, said):
+    records = [record(ARCHS[0], 94.0), *runs(RESNET, "control", [95.0, 96.0, 95.5])]
+    text = explain(select(records), baseline_mm=baseline_mm)
+    assert ("hardly learned" in text) == said
 
 
 @pytest.mark.parametrize("finalists", [2, 5])

@@ -25,7 +25,7 @@ from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.wcpa import WcpaDataset
 from proxy_tasks.task import Proxy, Step, World
 
-EVALUATE_BATCH = 256
+EVALUATE_BATCH = {"cpu": 256, "cuda": 2048}  # images scored together; poses on a GPU want thousands
 SPLIT_SEED = 0  # of the subject-wise split: one for all runs, so that all are scored on the same people
 
 
@@ -41,6 +41,7 @@ class JmlrTask:
         if cache.verts is None or cache.R is None or cache.T is None:
             raise ValueError(f"the {cache.split} split of {cache.path} has no labels to train on")
         self.cache, self.proxy, self.device = cache, proxy, resolve_device(device)
+        self.together = EVALUATE_BATCH.get(self.device.type, 256)
         self.camera = cache.K, cache.R, cache.T  # (N, 3, 3), (N, 3, 3), (N, 3), of all rows
         self.topology, self.fingerprint = cache.topology, cache.id
         self.outputs = 5 * self.topology.vertex_count
@@ -95,7 +96,7 @@ class JmlrTask:
         """(5V,) mean normalised target of the training samples."""
         if self._mean is None:
             total = torch.zeros(self.outputs, dtype=torch.float64, device=self.device)
-            for batch in self.train.in_order(EVALUATE_BATCH):
+            for batch in self.train.in_order(self.together):
                 total += heads.encode(batch.verts, batch.crop_points, self.proxy.resolution).double().sum(0)
             self._mean = (total / self.train_size).float()
         return self._mean
@@ -130,9 +131,9 @@ class JmlrTask:
         """Score of each validation image, in the order of `validation.rows`."""
         parts, feed = [], self.validation
         for start, batch in zip(
-            range(0, len(feed), EVALUATE_BATCH), feed.in_order(EVALUATE_BATCH), strict=True
+            range(0, len(feed), self.together), feed.in_order(self.together), strict=True
         ):
-            rows = feed.rows[start : start + EVALUATE_BATCH]
+            rows = feed.rows[start : start + self.together]
             K, R, T = (torch.from_numpy(a[rows]).to(self.device) for a in self.camera)
             verts, points = self.reconstruct(predict, batch.images, batch.crop, flip=flip)
             parts.append(score_images(verts, points, K, batch.verts, R, T))
