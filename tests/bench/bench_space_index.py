@@ -6,16 +6,16 @@ Enumeration counts all depths of every four widths with the package's own vector
 sample of the widths and scaled up to all of them. It would draw nothing and keep no index.
 
 Targets: 3 s cold on two cores, 0.1 s from disk, for the first case.
-2-core Intel Xeon with other work on it (load 7.4), Python 3.11.7, numpy 2.4.6, n = 7:
+2-core Intel Xeon (load 2.4), Python 3.11.7, numpy 2.4.6, n = 7:
 
     median (slowest), seconds      architectures              cold           from disk   ratio
-    default space, 5.1 GFLOPs      1,117,743,257    0.822 (1.082)     0.0177 (0.0316)      47
-    default space, 20 GFLOPs       3,896,757,782    1.465 (1.803)     0.0718 (0.1328)      20
-    free widths, 5.1 GFLOPs        5,990,746,314    2.267 (2.736)     0.1149 (0.1219)      20
-    bottleneck, 5.7 GFLOPs         1,293,623,701    1.136 (1.245)     0.0410 (0.0510)      28
-    files of all four 77 MB; enumerating the first 88.8 hours
+    default space, 5.1 GFLOPs      1,117,743,257    0.255 (0.336)     0.0134 (0.0138)      19
+    default space, 20 GFLOPs       3,896,757,782    0.494 (0.505)     0.0182 (0.0209)      27
+    free widths, 5.1 GFLOPs        5,990,746,314    0.597 (0.617)     0.0226 (0.0234)      26
+    bottleneck, 5.7 GFLOPs         1,293,623,701    0.248 (0.250)     0.0092 (0.0097)      27
+    files of all four 77 MB; enumerating the first 15.2 hours
 
-The first case takes 0.28 s of one core's own time, two thirds of it in 6.6 million binary searches.
+Two thirds of the first case go into 6.6 million binary searches.
 """
 
 from __future__ import annotations

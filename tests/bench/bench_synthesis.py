@@ -5,17 +5,17 @@ the same core's caches still slows it.
 
     OMP_NUM_THREADS=1 python tests/bench/bench_synthesis.py
 
-Two-core Intel Xeon, Python 3.11.7, numpy 2.4.6, OpenCV 5.0.0; both cores busy with other work (load 4):
+Two-core Intel Xeon, Python 3.11.7, numpy 2.4.6, OpenCV 5.0.0, load about 2 (target 60 at 800 x 800):
 
-    800 x 800: 56 images/s with JPEG and labels on disk (median of 5 x 100, 55 to 58)
-        person (shape, texture)          1.16 ms an image
-        frame (pose, render, noise)     12.75 ms an image
-        jpeg                             1.95 ms an image
-    320 x 320: 102 images/s with JPEG and labels on disk (median of 5 x 200, 100 to 109)
-        person (shape, texture)          1.08 ms an image
-        frame (pose, render, noise)      6.05 ms an image
-        jpeg                             0.33 ms an image
-    rasterise 4.4 ms, painter's loop over cv2.fillConvexPoly 9.3 ms (2.1 x)
+    800 x 800: 57 images/s with JPEG and labels on disk (median of 5 x 100, 56 to 59)
+        person (shape, texture)          1.03 ms an image
+        frame (pose, render, noise)     11.48 ms an image
+        jpeg                             1.91 ms an image
+    320 x 320: 109 images/s with JPEG and labels on disk (median of 5 x 200, 94 to 115)
+        person (shape, texture)          1.02 ms an image
+        frame (pose, render, noise)      5.58 ms an image
+        jpeg                             0.30 ms an image
+    rasterise 4.1 ms, painter's loop over cv2.fillConvexPoly 8.7 ms (2.1 x)
 """
 
 from __future__ import annotations
