@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The flags of this command."""
     p = argparse.ArgumentParser(
         prog="python -m nas.ensemble",
         description=__doc__,

@@ -35,6 +35,7 @@ FORMATS = tuple(MODULES)
 
 
 def parser() -> argparse.ArgumentParser:
+    """The flags of this command."""
     p = argparse.ArgumentParser(
         prog="python -m nas.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

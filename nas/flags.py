@@ -23,6 +23,7 @@ CHANGEABLE = (
 
 
 def parser(description: str) -> argparse.ArgumentParser:
+    """The flags of this command."""
     first, _, rest = description.partition("\n")
     made = argparse.ArgumentParser(
         prog="python -m nas.search",

@@ -168,6 +168,7 @@ class _Source(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
+        """Tell the driver how a trial ended; Ray calls this once for each, stopped ones included."""
         if trial_id not in self._live:
             return
         self._progress(trial_id, result or {})  # the result that made a rung stop it comes only here
@@ -192,6 +193,7 @@ class _Source(Searcher):
         """Nothing: the store is the record."""
 
     def restore(self, checkpoint_path: str) -> None:
+        """Refused: the store is the record, and a resumed search builds a new searcher from it."""
         raise NotImplementedError("a search is resumed from its store")
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:

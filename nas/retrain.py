@@ -53,6 +53,7 @@ SCHEDULE = {  # fields of proxy_tasks.task.Proxy
 
 
 def parser() -> argparse.ArgumentParser:
+    """The flags of this command."""
     p = argparse.ArgumentParser(
         prog="python -m nas.retrain",
         description=__doc__,

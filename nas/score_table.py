@@ -46,6 +46,7 @@ class TableRow:
     subjects: int
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
         summary = self.scores.summary()
         values = (
             self.network,

@@ -17,6 +17,7 @@ from nas.flags import parser
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     given = parser(__doc__ or "").parse_args(argv)
     try:

@@ -72,6 +72,7 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m nas.status", description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path, help="a run directory")
     parser.add_argument("--json", action="store_true", help="as one JSON object")

@@ -18,6 +18,7 @@ from typing import Any
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
     args = _parser().parse_args(argv)
     from proxy_tasks.jmlr.cache import cores
     from proxy_tasks.jmlr.faults import find_faults

@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit status."""
     args = _parser().parse_args(argv)
     try:
         print(_work(args))

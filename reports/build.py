@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The flags of this command."""
     p = argparse.ArgumentParser(
         prog="python -m reports.build",
         description=__doc__,

@@ -20,6 +20,7 @@ from space.summary import render, summarise
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
     args = _parser().parse_args(argv)
     try:
         if args.samples < 0 or args.seed < 0:

@@ -24,8 +24,9 @@ def test_a_lock_that_a_killed_search_left_is_free(tmp_path):
         with RunDir(tmp_path).locked():
             os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
+    assert not RunDir(tmp_path).is_active()
     with RunDir(tmp_path).locked():
-        pass
+        assert RunDir(tmp_path).is_active()
 
 
 def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path):
