@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -21,50 +20,56 @@ from nas.trial import Ending, Job
 class Logged(Standin):
     """The stand-in, which notes every interval that it trains where a kill cannot undo it."""
 
-    def __init__(self, notes, **settings):
+    def __init__(self, notes, killed_after=(None, 0.0), **settings):
         super().__init__(**settings)
         self.notes = notes
+        self.left, self.seconds_later = killed_after
 
     def run(self, spec, seed, proxy, checkpoint, report):
         def noted(epoch):
             with open(self.notes, "a") as file:
                 file.write(json.dumps([spec.id, seed, proxy.id, epoch.number]) + "\n")
+            if self.left is not None:
+                self.left -= 1
+                if self.left == 0:
+                    die_in(self.seconds_later)
             return report(epoch)
 
         return super().run(spec, seed, proxy, checkpoint, noted)
 
 
-def in_a_child(act, seconds):
-    """Run `act` in a forked process and kill -9 it after `seconds`; whether it had finished by itself."""
+def die_in(seconds):
+    """The kernel ends this process after `seconds`, as kill -9 would: nothing of ours runs."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def in_a_child(act):
+    """Run `act` in a forked process; whether a signal ended it."""
     child = os.fork()
     if child == 0:
         try:
             act()
         finally:
             os._exit(0)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return True
-        time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.parametrize("strategy", ["random", "tpe"])
 def test_twenty_kills_at_random_moments_lose_and_repeat_nothing(tmp_path, strategy):
     made = small_plan(strategy=strategy, trials=12)
     whole = search(tmp_path / "whole", made)
-    notes, moment, kills = tmp_path / "notes", random.Random(strategy), 0
+    notes, moment = tmp_path / "notes", random.Random(strategy)
 
-    def go():
-        run_all(driver(tmp_path / "run", made), Logged(notes, seconds=0.03))
+    def go(intervals=None, seconds=0.0):
+        if intervals == 0:
+            die_in(seconds)  # before it has trained anything: while it opens the store, or proposes
+        run_all(driver(tmp_path / "run", made), Logged(notes, (intervals, seconds), seconds=0.06))
 
-    while kills < 20 and not in_a_child(go, moment.uniform(0.0, 0.12)):
-        kills += 1
+    for _ in range(20):
+        when = moment.randint(0, 3), moment.uniform(0.0001, 0.02)
+        assert in_a_child(lambda when=when: go(*when)), "the search ended before it was killed"
     go()
-    assert kills >= 10, "the search was too quick to be killed"
 
     records = Store.open(tmp_path / "run").records()
     assert {r.state for r in records} == {"complete"}
@@ -73,7 +78,7 @@ def test_twenty_kills_at_random_moments_lose_and_repeat_nothing(tmp_path, strate
     assert all(len(r.curve) == made.proxy.epochs for r in records)
     trained = notes.read_text().splitlines()
     again = len(trained) - len(set(trained))
-    assert again <= kills, "a kill costs one interval of training at most"
+    assert again <= 20, "a kill costs one interval of training at most"
 
 
 @pytest.mark.parametrize("strategy", ["random", "qmc"])
