@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli import guarded
+from space.commandline import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The flags of this command."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m nas.ensemble",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli import guarded
+from space.commandline import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +35,9 @@ MODULES = {"json": "document", "jmlr": "jmlr", "timm": "timm_resnet", "scrfd": "
 FORMATS = tuple(MODULES)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The flags of this command."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m nas.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument(

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from nas.config import SearchConfig
+from space.commandline import Parser
+from space.design import Space
+from space.flags import add_space_flags, space_fields
 
-RUN_FLAGS = ("out", "resume", "dry_run", "quiet")  # how to run, not what to search
-SPACE_FLAGS = ("block", "min_depth", "max_depth", "min_width", "max_width", "width_step", "free_widths")
-CHANGEABLE = (
+CHANGEABLE = (  # on --resume
     "trials",
     "max_hours",
     "launcher",
     "ray_address",
     "gpus_per_trial",
     "cpus_per_trial",
-)  # fmt: skip  on --resume
+)
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str) -> Parser:
     """The flags of this command."""
     first, _, rest = description.partition("\n")
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m nas.search",
         description=first,
         epilog=rest,
@@ -33,7 +34,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
     )
     _what(made.add_argument_group("what to search"))
-    _space(made.add_argument_group("the space"))
+    add_space_flags(made.add_argument_group("the space, for all stages or for each"))
     _how(made.add_argument_group("how to search"))
     _where(made.add_argument_group("on what, and where to"))
     return made
@@ -52,19 +53,6 @@ def _what(group: Any) -> None:
         "--objective", metavar="MODULE:CLASS", help="what a trial runs, e.g. nas.standin:Standin"
     )
     group.add_argument("--objective-args", type=_json_object, metavar="JSON", help="its arguments")
-
-
-def _space(group: Any) -> None:
-    group.add_argument("--block", help="basic or bottleneck (basic)")
-    for name, text in (
-        ("min-depth", "blocks a stage at least (1)"),
-        ("max-depth", "blocks a stage at most (24)"),
-        ("min-width", "channels at least (8)"),
-        ("max-width", "channels at most (512)"),
-    ):
-        group.add_argument(f"--{name}", type=_one_or_four, metavar="N[,N,N,N]", help=text)
-    group.add_argument("--width-step", type=int, metavar="N", help="widths are multiples of it (8)")
-    group.add_argument("--free-widths", action="store_true", help="let widths decrease from stage to stage")
 
 
 def _how(group: Any) -> None:
@@ -129,6 +117,12 @@ def to_config(given: argparse.Namespace) -> SearchConfig:
 def to_resumed(given: argparse.Namespace, saved: SearchConfig) -> SearchConfig:
     """The saved config with what may change on --resume; ValueError for what may not."""
     values = _fields(given)
+    wanted = {**saved.space, **values.pop("space", {})}
+    if Space.from_dict(wanted) != Space.from_dict(saved.space):
+        raise ValueError(
+            f"the space cannot change on --resume: this search has {saved.space or 'the default one'}, "
+            f"not {wanted}; start a new run for another"
+        )
     for name, value in values.items():
         if name not in CHANGEABLE and value != getattr(saved, name):
             raise ValueError(
@@ -139,23 +133,14 @@ def to_resumed(given: argparse.Namespace, saved: SearchConfig) -> SearchConfig:
 
 
 def _fields(given: argparse.Namespace) -> dict[str, Any]:
-    values = {k: v for k, v in vars(given).items() if k not in RUN_FLAGS}
-    space = {k: values.pop(k) for k in SPACE_FLAGS if k in values}
-    if space:
+    """Those of SearchConfig's fields that were given; what is left says how to run."""
+    known = {field.name for field in fields(SearchConfig)}
+    values = {name: value for name, value in vars(given).items() if name in known}
+    if space := space_fields(given):
         values["space"] = space
     if "seed_arch" in values:
         values["seed_arch"] = tuple(values["seed_arch"])
     return values
-
-
-def _one_or_four(text: str) -> int | list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (1, 4):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither one whole number nor four with commas between")
-    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -166,8 +151,3 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise argparse.ArgumentTypeError(f"{text!r} is no JSON object such as '{{\"noise_mm\": 0.2}}'")
     return values
-
-
-def command(argv: Sequence[str]) -> list[str]:
-    """The command as a person would type it."""
-    return ["python", "-m", "nas.search", *argv]

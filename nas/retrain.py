@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.cli import guarded
+from space.commandline import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +53,9 @@ SCHEDULE = {  # fields of proxy_tasks.task.Proxy
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The flags of this command."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m nas.retrain",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -7,13 +7,14 @@ reads run.json and the store, writes nothing, and works while the search runs.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from space.commandline import Parser
 
 
 def status(run_dir: Path) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m nas.status", description=__doc__.split("\n")[0])
+    parser = Parser(prog="python -m nas.status", description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path, help="a run directory")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     arguments = parser.parse_args(argv)

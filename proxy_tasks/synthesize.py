@@ -13,10 +13,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from space.commandline import Parser
 
-def _parser() -> argparse.ArgumentParser:
+
+def _parser() -> Parser:
     summary = (__doc__ or "").split("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m proxy_tasks.synthesize", description=summary)
+    parser = Parser(prog="python -m proxy_tasks.synthesize", description=summary)
     goal = parser.add_mutually_exclusive_group(required=True)
     goal.add_argument("--out", type=Path, metavar="DIR", help="new or empty folder for the data set")
     goal.add_argument("--contact-sheet", type=Path, metavar="FILE", help="draw 56 faces to a .jpg or .png")

@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli import guarded
+from space.commandline import Parser
 
 if TYPE_CHECKING:
     from reports.run import Run
     from reports.tables import Section, Table
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The flags of this command."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m reports.build",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

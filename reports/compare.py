@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli import guarded
+from space.commandline import Parser
 
 if TYPE_CHECKING:
     from reports.run import Run
     from reports.tables import Section
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+def parser() -> Parser:
+    p = Parser(
         prog="python -m reports.compare",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

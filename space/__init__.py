@@ -1,8 +1,31 @@
-"""What may be built, and what it costs: specs, plans, budgets and the set that fits a budget."""
+"""What may be built, and what it costs: specs, plans, budgets and the set that fits a budget.
 
-from space.arch import REFERENCES, ArchSpec
-from space.budget import Budget
-from space.design import Space
-from space.feasible import FeasibleSet
+The names are imported when first used: a command's --help needs none of them, nor numpy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from space.arch import REFERENCES, ArchSpec
+    from space.budget import Budget
+    from space.design import Space
+    from space.feasible import FeasibleSet
 
 __all__ = ["REFERENCES", "ArchSpec", "Budget", "FeasibleSet", "Space"]
+
+_HOMES = {
+    "REFERENCES": "space.arch",
+    "ArchSpec": "space.arch",
+    "Budget": "space.budget",
+    "FeasibleSet": "space.feasible",
+    "Space": "space.design",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found

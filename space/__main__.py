@@ -9,11 +9,11 @@ megabytes in the cache directory ($JMLR_NAS_CACHE, else ~/.cache/jmlr-nas).
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 
+from space.commandline import Parser
 from space.feasible import FeasibleSet
 from space.flags import add_budget_flags, add_space_flags, budget_from, space_from
 from space.summary import render, summarise
@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m space", description="Size of a feasible set, where its FLOPs go, a few samples."
     )
     add_budget_flags(parser)

@@ -273,8 +273,15 @@ def test_help_imports_nothing_heavy(module):
     code = (
         f"import sys, runpy\nsys.argv = ['x', '--help']\n"
         f"try: runpy.run_module('{module}', run_name='__main__')\nexcept SystemExit: pass\n"
-        "print([m for m in ('torch', 'ray', 'optuna', 'pandas', 'scipy', 'numpy') if m in sys.modules])"
+        "print([m for m in ('torch', 'ray', 'optuna', 'pandas', 'scipy', 'matplotlib', 'cv2') if m in sys.modules])"
     )
     root = str(Path(search.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_space_may_not_change_on_resume_but_may_be_said_again(capsys, done):
+    assert search.main(["--resume", "--out", str(done[0]), "--max-depth", "7"]) == 2
+    text = capsys.readouterr().err
+    assert "the space cannot change on --resume" in text and "'max_depth': 6" in text
+    assert search.main(["--resume", "--out", str(done[0]), "--max-depth", "6,6,6,6"]) == 0

@@ -1,0 +1,57 @@
+"""Every command of the project: what it cannot parse is one sentence and exit status 2."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = [
+    *("space.__main__", "proxy_tasks.check", "proxy_tasks.synthesize", "reports.build", "reports.compare"),
+    *(f"nas.{name}" for name in ("search", "status", "retrain", "ensemble", "predict", "export")),
+]
+
+
+def test_the_commands_are_all_modules_that_can_be_run():
+    rooms = ("space", "proxy_tasks", "nas", "reports")
+    doors = [
+        p for room in rooms for p in (ROOT / room).rglob("*.py") if '__name__ == "__main__"' in p.read_text()
+    ]
+    assert {".".join(p.relative_to(ROOT).with_suffix("").parts) for p in doors} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize("argv", [["--no-such-flag", "1"], ["--seed"], ["a", "--out"]])
+def test_a_command_that_cannot_be_parsed_is_one_sentence_with_status_2(capsys, module, argv):
+    with pytest.raises(SystemExit) as ended:
+        import_module(module).main(argv)
+    printed = capsys.readouterr()
+    assert ended.value.code == 2 and printed.out == ""
+    assert printed.err.count("\n") == 1 and "usage" not in printed.err
+    assert f"python -m {module.removesuffix('.__main__')} --help says what it takes" in printed.err
+
+
+def test_no_module_makes_a_parser_of_another_kind():
+    made = [
+        path.name
+        for room in ("space", "proxy_tasks", "nas", "reports")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("ArgumentParser")
+    ]
+    assert made == []
+
+
+def test_the_space_is_imported_name_by_name():
+    code = "import sys, space\nassert 'numpy' not in sys.modules\nspace.FeasibleSet"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    import space
+
+    assert all(getattr(space, name) is not None for name in space.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Spaec'"):
+        _ = space.Spaec
