@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -200,6 +201,8 @@ def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None)
         share = 1.0 if gpus else 0.0
     if config.cpus_per_trial is not None:
         cpus = config.cpus_per_trial
+    elif config.launcher == "inprocess":
+        cpus = float(cores())
     elif share and config.ray_address is None:
         cpus = max(1.0, cores() // max(1, round(gpus / share)))
     else:
@@ -211,7 +214,7 @@ def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> Object
     if config.objective is not None:
         return ObjectiveSpec(config.objective, config.objective_args)
     data = config.data or str(synthetic_folder(plan.proxy))
-    threads = cores() if config.launcher == "inprocess" else max(1, round(resources.cpus))
+    threads = max(1, round(resources.cpus))
     device = "auto" if resources.gpus or config.launcher == "inprocess" else "cpu"
     return ObjectiveSpec("nas.trial:ProxyTraining", {"data": data, "device": device, "threads": threads})
 
@@ -238,8 +241,7 @@ def dry_run(session: Session) -> int:
     else:
         slots = max(1, int(cores() // resources.cpus))
     data = Path(config.data) if config.data else None
-    threads = cores() if config.launcher == "inprocess" else max(1, round(resources.cpus))
-    print(tell(forecast(session.plan, data, slots, threads)))
+    print(tell(forecast(session.plan, data, slots, max(1, round(resources.cpus)))))
     return 0
 
 
@@ -255,6 +257,7 @@ def _search(session: Session, interrupts: Interrupts) -> None:
     run, plan = session.run_dir, session.plan
     about = session.saved or _begin(session)
     about["config"] = session.config.to_dict()  # what --resume may change, it changes for good
+    _note_resources(session, about)
     if "data" not in about:
         about |= _facts(session)
     run.write(about)
@@ -315,6 +318,19 @@ def _begin(session: Session) -> dict[str, Any]:
     about = describe(session.config, session.plan, session.run_dir, session.command)
     session.run_dir.write(about)
     return about
+
+
+def _note_resources(session: Session, about: dict[str, Any]) -> None:
+    """What a trial takes from now on, if it is not what it took before."""
+    taken = about.setdefault("resources", [])
+    now = {
+        "launcher": session.config.launcher,
+        "cpus": session.resources.cpus,
+        "gpus": session.resources.gpus,
+        "ray_address": session.resources.address,
+    }
+    if not taken or {name: taken[-1][name] for name in now} != now:
+        taken.append({"since": datetime.now(UTC).isoformat(timespec="milliseconds"), **now})
 
 
 def _facts(session: Session) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from space.commandline import Parser
 
 def status(run_dir: Path) -> dict[str, Any]:
     """The state of a search as plain values (docs/search.md lists the keys)."""
+    from nas.resources import device_hours
     from nas.run_dir import RunDir
     from nas.select import select
     from nas.store import Store
@@ -44,7 +45,7 @@ def status(run_dir: Path) -> dict[str, Any]:
         "noise_sd_mm": selection.noise_sd_mm,
         "verdict": selection.verdict,
         "baseline_l_error_mm": about.get("baseline_l_error_mm"),
-        "device_hours": sum(r.seconds for r in records) / 3600,
+        "device_hours": device_hours(about, records),
         "hours": _hours(records),
     }
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.resources import device_hours
+
 if TYPE_CHECKING:
     from nas.store import TrialRecord
 
@@ -80,17 +82,9 @@ class Run:
         """Whether the proposals are a uniform sample of the feasible set: then their EDF is the space's."""
         return self.strategy in ("random", "qmc")
 
-    @property
-    def device_share(self) -> float:
-        """Part of a device that a trial held: the slice of a GPU that was asked for, else all of it."""
-        from nas.config import gpu_share
-
-        asked = self.info.get("config", {}).get("gpus_per_trial")
-        return (gpu_share(str(asked)) if asked not in (None, "auto") else 0.0) or 1.0
-
     def hours(self, records: Sequence[TrialRecord]) -> float:
-        """Device hours of these runs."""
-        return self.device_share * sum(record.seconds for record in records) / 3600
+        """Device hours of these runs: of a GPU, or of a core where they had none."""
+        return device_hours(self.info, records)
 
     @property
     def baseline_mm(self) -> float | None:

@@ -139,8 +139,23 @@ def test_run_json_says_what_was_asked_and_with_what(done):
     about = RunDir(done[0]).read()
     assert about["command"].startswith("python -m nas.search --budget 0.5GFLOPs")
     for key in ("config", "seed", "versions", "commit", "data", "hardware", "baseline_l_error_mm", "proxy",
-                "space", "budget", "feasible"):  # fmt: skip
+                "space", "budget", "feasible", "resources"):  # fmt: skip
         assert about[key] is not None or key == "commit"
+
+
+def test_what_a_trial_holds_is_recorded_and_again_where_a_resumed_search_changes_it(capsys, done):
+    (first,) = RunDir(done[0]).read()["resources"]
+    assert (first["gpus"], first["launcher"]) == (0.0, "inprocess") and first["cpus"] >= 1
+    for cpus in ("2.5", "2.5"):
+        more = ["--resume", "--out", str(done[0]), "--trials", "5", "--cpus-per-trial", cpus]
+        assert search.main(more) == 0
+    again, changed = RunDir(done[0]).read()["resources"]
+    assert again == first and changed["cpus"] == 2.5 and changed["since"] > first["since"]
+    latest = max(r.seconds for r in Store.open(done[0]).records() if r.started > changed["since"])
+    capsys.readouterr()
+    assert status.main([str(done[0]), "--json"]) == 0
+    hours = json.loads(capsys.readouterr().out)["device_hours"]
+    assert hours >= 2.5 * latest / 3600
 
 
 def test_a_directory_that_holds_a_search_is_refused_and_resume_is_named(capsys, done):
@@ -273,7 +288,8 @@ def test_help_imports_nothing_heavy(module):
     code = (
         f"import sys, runpy\nsys.argv = ['x', '--help']\n"
         f"try: runpy.run_module('{module}', run_name='__main__')\nexcept SystemExit: pass\n"
-        "print([m for m in ('torch', 'ray', 'optuna', 'pandas', 'scipy', 'matplotlib', 'cv2') if m in sys.modules])"
+        "heavy = ('torch', 'ray', 'optuna', 'pandas', 'scipy', 'matplotlib', 'cv2')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     root = str(Path(search.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
