@@ -227,28 +227,38 @@ def lines(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["driver", "worker", "raylet"])
 def test_three_kills_of_a_victim_lose_and_repeat_nothing(tmp_path, victim):
+    """Workers outlive their raylet by the 15 s that Ray needs to miss it, so there must be work for those."""
+    trials, seconds = (20, 7.0) if victim == "raylet" else (10, 1.5)
     out, seen = tmp_path / "run", tmp_path / "notes"
-    more, kills = ["--strategy", "random", "--trials", "10"], 0
+    more, kills = ["--strategy", "random", "--trials", str(trials)], 0
     while kills < 3:
-        with started(out, seen, *more, seconds=1.5) as process:
+        with started(out, seen, *more, seconds=seconds) as process:
             while kills < 3:
-                wait_for_notes(seen, lines(seen) + 9, process)
+                wait_for_notes(seen, lines(seen) + 5, process)
                 os.kill(find(victim, process), signal.SIGKILL)
                 kills += 1
                 if victim != "worker":
-                    process.wait(timeout=600)
+                    status = process.wait(timeout=600)
                     break
             if victim == "worker":
-                assert process.wait(timeout=900) == 0
+                status = process.wait(timeout=900)
+        text = (tmp_path / "printed").read_text()
+        assert status == {"driver": -signal.SIGKILL, "worker": 0, "raylet": 1}[victim], text
+        assert victim != "raylet" or f"go on with: python -m nas.search --resume --out {out}" in text
         more = ["--resume"]
     with started(out, seen, "--resume") as process:
         assert process.wait(timeout=900) == 0, (tmp_path / "printed").read_text()
-    records = Store.open(out).records()
+    nothing_was_lost_or_repeated(tmp_path, trials=trials, kills=3)
+
+
+def nothing_was_lost_or_repeated(root, *, trials, kills):
+    records = Store.open(root / "run").records()
     assert {r.state for r in records} == {"complete"}
-    assert len([r for r in records if r.role == "proposal"]) == 10
+    assert len([r for r in records if r.role == "proposal"]) == trials
     assert len({r.key for r in records}) == len(records)
-    trained = Counter((n[1], n[2], n[0]) for n in notes(tmp_path) if n[0] != "begun")
-    assert sum(count - 1 for count in trained.values()) <= 3 * 3, "an interval a slot and a kill at most"
+    trained = Counter((n[1], n[2], n[0]) for n in notes(root) if n[0] != "begun")
+    again = sum(count - 1 for count in trained.values())
+    assert again <= 3 * kills, "an interval a slot and a kill at most"
 
 
 @pytest.mark.slow
