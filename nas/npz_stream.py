@@ -8,13 +8,14 @@ renamed into place. An exception leaves nothing behind.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+
+from nas.scratch import scratch_folder
 
 
 def mapped_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
@@ -37,16 +38,13 @@ class NpzStream:
         self._done = 0
 
     def __enter__(self) -> NpzStream:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent))
-        try:
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(scratch_folder(self.path.parent, self.path.name))
             self._arrays = {
                 name: mapped_array(self._folder / f"{name}.npy", (self.count, *shape))
                 for name, shape in self.shapes.items()
             }
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
+            self._scratch = stack.pop_all()
         return self
 
     def put_whole(self, arrays: dict[str, np.ndarray]) -> None:
@@ -70,7 +68,7 @@ class NpzStream:
                 self._finish()
         finally:
             self._arrays.clear()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._scratch.close()
 
     def _finish(self) -> None:
         for array in self._arrays.values():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import cv2
 import numpy as np
 
+from nas.scratch import scratch_folder
 from proxy_tasks.jmlr.cache import CropCache
 from proxy_tasks.jmlr.camera import apply_affine, invert_affine, project, to_camera
 from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
@@ -27,6 +27,7 @@ class Overlay:
     def __init__(self, folder: Path, dataset: WcpaDataset):
         self.folder, self.dataset = folder, dataset
         self._scratch: Path | None = None
+        self._stack = ExitStack()
 
     def __enter__(self) -> Overlay:
         return self
@@ -43,20 +44,17 @@ class Overlay:
         image = cv2.warpAffine(image, view, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
         drawn = draw_mesh(image, apply_affine(points, view), cache.topology.triangles[visible])
         if self._scratch is None:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            self._scratch = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}-", dir=self.folder.parent))
+            self._scratch = self._stack.enter_context(scratch_folder(self.folder.parent, self.folder.name))
         cv2.imwrite(str(self._scratch / f"{'_'.join(name)}.png"), drawn)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._scratch is None:
-            return
-        if kind is None:
-            self.folder.mkdir(exist_ok=True)
-            for file in self._scratch.iterdir():
-                os.replace(file, self.folder / file.name)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        with self._stack:
+            if kind is None and self._scratch is not None:
+                self.folder.mkdir(exist_ok=True)
+                for file in self._scratch.iterdir():
+                    os.replace(file, self.folder / file.name)
 
 
 def close_up(crop: np.ndarray, resolution: int) -> np.ndarray:

@@ -7,14 +7,14 @@ there, and only then moves file by file over what was there before.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from nas.scratch import scratch_folder
 
 TOLERANCE = 1e-5  # largest difference of outputs after a reload, in units of the largest output
 
@@ -26,14 +26,10 @@ class ExportError(RuntimeError):
 @contextmanager
 def staged(destination: Path) -> Iterator[Path]:
     """A fresh folder whose files move to `destination` when the block ends without an exception."""
-    destination.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=destination))
-    try:
+    with scratch_folder(destination, "writing") as folder:
         yield folder
         for file in sorted(folder.iterdir()):
             os.replace(file, destination / file.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def probe(side: int = 64, count: int = 2) -> Tensor:
