@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from nas.inference import Crops, Predictor
 from nas.members import Member, MemberError, require_alike, require_members, titles
 from nas.npz_stream import mapped_array
 from nas.score_table import TableRow, subject_interval, table_row, to_csv, to_markdown
+from nas.scratch import scratch_folder
 from proxy_tasks.engine import hardware, resolve_device
 from proxy_tasks.jmlr.cache import CropCache
 from proxy_tasks.jmlr.data import pick_rows, split_subjects
@@ -89,13 +88,10 @@ def build(
     rows = validation_rows(crops.any)
     first, second = halves(crops.any.subjects[rows].tolist(), settings.seed)
     folder = run / "ensemble"
-    scratch = Path(tempfile.mkdtemp(prefix=".predictions-", dir=run))
-    try:
+    with scratch_folder(run, "predictions") as scratch:
         predictions = _predict(members, crops, rows, scratch, settings.flip, device, progress)
         result = _choose(members, predictions, first, second, settings, progress)
         _write(folder, result)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 
@@ -183,7 +179,8 @@ def _choose(
     named: list[tuple[str, tuple[int, ...]]] = [(name, (i,)) for i, name in enumerate(titles(members))]
     named += [(MEAN, everyone), (ENSEMBLE, draws)]
     table = [table_row(name, compute(macs, d), predictions.score(d, held_out), people) for name, d in named]
-    best = min(range(len(members)), key=lambda i: error((i,)))
+    affordable = [i for i in everyone if settings.cap is None or macs[i] <= settings.cap]
+    best = min(affordable, key=lambda i: error((i,)))
     metrics = {
         "held_out": {row.network: row.to_dict() for row in table},
         "gain_over_best_member": _gain(table[best], table[-1], people),
@@ -196,13 +193,14 @@ def _choose(
             "subjects": list(first),
         },
         "held_out_subjects": list(second),
+        "budget": settings.cap,
         "hardware": hardware(predictions.device),
     }
     return Result(members, blend, settings, table, metrics)
 
 
 def _gain(best: TableRow, ensemble: TableRow, subjects: np.ndarray) -> dict[str, Any]:
-    """Best single member (chosen on the other half) minus ensemble, paired by resample, mm."""
+    """Best single member (of the budget and the other half) minus ensemble, paired by resample, mm."""
     difference = best.scores.l_error_mm - ensemble.scores.l_error_mm
     low, high = subject_interval(difference, subjects) or (None, None)
     mean = float(difference.mean())
@@ -245,9 +243,8 @@ def _write(folder: Path, result: Result) -> None:
 
 
 def _notes(result: Result) -> str:
-    row, gain = result.table[-1], result.metrics["gain_over_best_member"]
-    names = titles(result.members)
-    chosen = [f"{result.blend.weights[i]} x {names[i]}" for i in result.blend.chosen]
+    """What stands below the table."""
+    row = result.table[-1]
     flip = (
         "averaged with the mirrored image (twice the compute shown)"
         if result.settings.flip
@@ -257,9 +254,32 @@ def _notes(result: Result) -> str:
     return (
         f"Scored on {len(row.scores.l_error_mm):,} images of {people} that took no part in the choice; "
         f"predictions {flip}; intervals by bootstrap over subjects. GFLOPs at 256x256, each distinct member "
-        f"once. The greedy ensemble is {', '.join(chosen)}; against the best single member "
+        f"once. {_verdict(result)}{_over_budget(result)}"
+    )
+
+
+def _verdict(result: Result) -> str:
+    """What the greedy ensemble is, and what it gains."""
+    names, gain = titles(result.members), result.metrics["gain_over_best_member"]
+    if len(result.blend.chosen) == 1:
+        return (
+            f"The greedy ensemble is {names[result.blend.chosen[0]]} alone: no average did better on the "
+            "half that it was chosen on."
+        )
+    chosen = [f"{result.blend.weights[i]} x {names[i]}" for i in result.blend.chosen]
+    return (
+        f"The greedy ensemble is {', '.join(chosen)}; against the best single member "
         f"({gain['best_member']}) it gains {gain['gain_mm']:.2f} mm {_certainty(gain)}."
     )
+
+
+def _over_budget(result: Result) -> str:
+    """Which rows the budget rules out; they stand there to compare with."""
+    cap = result.settings.cap
+    over = [row.network for row in result.table if cap is not None and row.macs > cap]
+    if cap is None or not over:
+        return ""
+    return f" Beyond the budget of {cap / 1e9:g} GFLOPs, and shown to compare with: {', '.join(over)}."
 
 
 def _certainty(gain: dict[str, Any]) -> str:

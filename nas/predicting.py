@@ -108,7 +108,9 @@ def _ensemble(request: Request, file: Path) -> Chosen:
     if request.trainval:
         members = [twin(member, request.run) for member in members]
     flip = document["flip"] if request.flip is None else request.flip
-    return Chosen(members, weights, flip, f"an ensemble of {len(members)}")
+    alone = f"{members[0].title}, alone in the ensemble"
+    name = f"an ensemble of {len(members)}" if len(members) > 1 else alone
+    return Chosen(members, weights, flip, name)
 
 
 def best_on_all_subjects(members: list[Member], run: Path) -> Member:

@@ -162,6 +162,11 @@ def test_a_budget_caps_the_whole_ensemble(run, tmp_path, capsys):
     shutil.copytree(run, capped)
     assert main([str(capped), "--device", "cpu", "--quiet", "--budget", "0.5GFLOPs"]) == 0
     assert json.loads((capped / "ensemble" / "members.json").read_text())["macs"] <= 500_000_000
+    metrics = json.loads((capped / "ensemble" / "metrics.json").read_text())
+    best = metrics["gain_over_best_member"]["best_member"]
+    assert metrics["held_out"][best]["gflops"] <= 0.5  # what it is compared with keeps to the budget too
+    over = (capped / "ensemble" / "table.md").read_text().split("Beyond the budget of 0.5 GFLOPs")[1]
+    assert "Mean of all members" in over and best not in over
     before = (capped / "ensemble" / "members.json").read_bytes()
     assert main([str(capped), "--device", "cpu", "--quiet", "--budget", "0.1GFLOPs"]) == 2
     assert "the smallest needs 0.49" in capsys.readouterr().err
