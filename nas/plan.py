@@ -83,27 +83,32 @@ class Plan:
         return runs
 
     def narrow(self, records: Sequence[TrialRecord]) -> FeasibleSet:
-        """The second round's set: each depth and width within the first round's bootstrap of the best.
+        """The second round's set; the whole set where `narrowed` finds none."""
+        return narrowed(self.space, self.budget, records) or self.feasible
 
-        SCRFD's redistribution (Guo et al. 2022) with RegNet's estimator (nas/bootstrap.py). The whole set
-        where too few trials completed, or where nothing would be left.
-        """
-        done = [r for r in records if r.l_error_mm is not None]
-        if len(done) < ENOUGH_TO_NARROW:
-            return self.feasible
-        errors = [r.l_error_mm for r in done if r.l_error_mm is not None]
-        depths = [best_range([r.arch.depths[i] for r in done], errors) for i in range(4)]
-        widths = [best_range([r.arch.widths[i] for r in done], errors) for i in range(4)]
-        try:
-            narrowed = self.space.narrowed(
-                min_depth=tuple(int(low) for low, _, _ in depths),
-                max_depth=tuple(int(high) for _, _, high in depths),
-                min_width=tuple(int(low) for low, _, _ in widths),
-                max_width=tuple(int(high) for _, _, high in widths),
-            )
-            return FeasibleSet(narrowed, self.budget)
-        except ValueError:
-            return self.feasible
+
+def narrowed(space: Space, budget: Budget, records: Sequence[TrialRecord]) -> FeasibleSet | None:
+    """The part of `space` with each depth and width within the bootstrap of the best of `records`.
+
+    SCRFD's redistribution (Guo et al. 2022) with RegNet's estimator (nas/bootstrap.py). None where too few
+    trials completed, or where nothing would be left. `--rounds 2` draws from it, and the report shows it.
+    """
+    done = [r for r in records if r.l_error_mm is not None]
+    if len(done) < ENOUGH_TO_NARROW:
+        return None
+    errors = [r.l_error_mm for r in done if r.l_error_mm is not None]
+    depths = [best_range([r.arch.depths[i] for r in done], errors) for i in range(4)]
+    widths = [best_range([r.arch.widths[i] for r in done], errors) for i in range(4)]
+    try:
+        part = space.narrowed(
+            min_depth=tuple(int(low) for low, _, _ in depths),
+            max_depth=tuple(int(high) for _, _, high in depths),
+            min_width=tuple(int(low) for low, _, _ in widths),
+            max_width=tuple(int(high) for _, _, high in widths),
+        )
+        return FeasibleSet(part, budget)
+    except ValueError:
+        return None
 
 
 def resolve(

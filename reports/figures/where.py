@@ -38,7 +38,7 @@ def draw(
     """One panel a property; values, errors (n,) mm; first (n,) bool, of round 1; ranges low, median, high."""
     with styled():
         figure, grid = panels(len(values), columns)
-        low, high = limits([*errors, *(error for _, error in marks.values())])
+        low, high = limits(errors, [error for _, error in marks.values()])
         for i, (axes, key) in enumerate(zip(grid, values, strict=True)):
             _panel(axes, key, values[key], errors, first, ranges[key], marks)
             axes.set_ylim(low, high)

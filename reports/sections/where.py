@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from nas.bootstrap import FRACTION, LEVEL, best_range
+from nas.plan import ENOUGH_TO_NARROW, narrowed
 from nas.select import Selection
 from reports.axes import AXES, DEPTHS, SHARES, WIDTHS
 from reports.figures import where as figure
+from reports.figures.population import limits
 from reports.figures.style import both
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table
+from space import Budget, Space
+
+if TYPE_CHECKING:
+    from nas.store import TrialRecord
 
 PROPERTIES = (*DEPTHS, *WIDTHS, *SHARES, "depth")
 _COLUMNS = (
     Column("property", "Property"),
     Column("unit", "Unit"),
-    Column("tried_low", "Tried from", ".1f"),
-    Column("tried_high", "to", ".1f"),
-    Column("best_low", "Best ones from", ".1f"),
-    Column("best_median", "Median", ".1f"),
-    Column("best_high", "to", ".1f"),
-    Column("best_trial", "Best trial", ".1f"),
+    Column("tried_low", "Tried from", ".3g"),
+    Column("tried_high", "to", ".3g"),
+    Column("best_low", "Best ones from", ".3g"),
+    Column("best_median", "Median", ".3g"),
+    Column("best_high", "to", ".3g"),
+    Column("best_trial", "Best trial", ".3g"),
     Column("kept", "Range kept (%)", ".0f"),
 )
 
@@ -49,7 +57,8 @@ def section(run: Run, selection: Selection) -> Section:
             "drawn": Fact(max(1, int(FRACTION * int(first.sum()))), "d"),
             "level": Fact(100 * LEVEL, ".0f", "%"),
             "rounds": Fact(len({record.round for record in trials}), "d"),
-            "flags": Fact(flags(ranges)),
+            "above": Fact(int((x > limits(x, [error for _, error in marks.values()])[1]).sum()), "d"),
+            **_narrowed(run, [record for record, kept in zip(trials, first, strict=True) if kept]),
         },
         tables=(table({key: v[first] for key, v in values.items()}, x[first], ranges),),
         drawings=(Drawing("where", alt, wide, narrow),),
@@ -80,7 +89,20 @@ def table(
     return Table.make("ranges", _COLUMNS, rows)
 
 
-def flags(ranges: dict[str, tuple[float, float, float]]) -> str:
-    """The narrowed space as words: "d₁ 2-9, d₂ 1-7, ...", depths and widths only."""
-    ends = {key: (int(ranges[key][0]), int(ranges[key][2])) for key in (*DEPTHS, *WIDTHS)}
-    return ", ".join(f"{AXES[key].symbol} {low}–{high}" for key, (low, high) in ends.items())
+def _narrowed(run: Run, first: list[TrialRecord]) -> dict[str, Fact]:
+    """What a second round draws from, by the function that `--rounds 2` narrows with."""
+    facts = {"fewest": Fact(ENOUGH_TO_NARROW, "d")}
+    if "space" not in run.info or "budget" not in run.info:
+        return facts
+    budget = Budget(run.info["budget"]["target"], run.info["budget"]["tolerance"])
+    part = narrowed(Space.from_dict(run.info["space"]), budget, first)
+    if part is None:
+        return facts
+    return facts | {"flags": Fact(flags(part.space)), "architectures": Fact(part.count, ",d")}
+
+
+def flags(space: Space) -> str:
+    """The ranges of a space as the flags of a search: "--min-depth 2,2,2,1 --max-depth 21,7,10,9 ..."."""
+    bounds = space.to_dict()
+    names = ("min_depth", "max_depth", "min_width", "max_width")
+    return " ".join(f"--{name.replace('_', '-')} {','.join(map(str, bounds[name]))}" for name in names)
