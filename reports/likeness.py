@@ -27,6 +27,12 @@ def _seed(run: Run) -> Any:
     return run.info.get("seed", run.info.get("config", {}).get("seed", UNKNOWN))
 
 
+def _budget(run: Run) -> Any:
+    """Multiply-adds aimed at, and how far off they may be."""
+    asked = run.info.get("budget")
+    return f"{asked['target'] / 1e9:g} G within {asked['tolerance']:.0%}" if asked else UNKNOWN
+
+
 def _scheduler(run: Run) -> Any:
     return run.info.get("config", {}).get("scheduler", UNKNOWN)
 
@@ -35,6 +41,7 @@ _EQUAL: dict[str, Callable[[Run], Any]] = {
     "data: errors on different images are not comparable": _data,
     "proxy: a run trained longer or larger has lower errors for that reason alone": lambda run: run.fidelity,
     "seed: data splits and initial weights may differ too": _seed,
+    "budget: a dearer network has lower errors for that reason alone": _budget,
     "scheduler: rungs stop the worse part of one population": _scheduler,
     "hardware: sums are rounded differently, which is small": lambda run: ", ".join(
         sorted({r.hardware for r in run.records if r.hardware})

@@ -52,9 +52,19 @@ def test_three_runs_pay_for_three_comparisons():
 
 def test_a_run_that_a_rung_stopped_counts_as_worse_than_all_that_finished():
     complete = [58.0, 59.0, 60.0, 61.0]
-    (row,) = pairs_table(["a", "b"], [complete, [58.5, 59.5, math.inf, math.inf]]).rows
+    (row,) = pairs_table(["a", "b"], [[*complete, math.inf], [58.5, 59.5, math.inf, math.inf]]).rows
     wins = [x < y for x in complete for y in (58.5, 59.5, math.inf, math.inf)]
-    assert row["wins"] == np.mean(wins) and math.isfinite(row["shift_mm"])
+    assert row["wins"] == (sum(wins) + 2 * 0.5) / 20 and math.isfinite(row["shift_mm"])
+
+
+def test_rungs_in_one_run_alone_make_no_difference_of_two_samples_of_one_space():
+    rng = np.random.default_rng(4)
+    whole, stopped = rng.normal(60, 2, 80), rng.normal(60, 2, 80)
+    stopped[rng.permutation(80)[:50]] = math.inf
+    rows = pairs_table(["whole", "stopped", "other"], [whole, stopped, rng.normal(60, 2, 80)]).rows
+    assert [row["real"] for row in rows] == ["not comparable", "not shown", "not comparable"]
+    assert rows[1]["p_holm"] == rows[1]["p_value"] and "p_value" not in rows[0]
+    assert "rungs stopped runs of one of them alone" in sentence(dict(rows[0]))
 
 
 def test_false_alarms_stay_at_the_stated_rate():
@@ -77,6 +87,7 @@ def test_best_of_table_ends_where_the_smallest_run_does():
         ({"seed": 7}, "differ in seed (a has 0, b has 7)"),
         ({"config": INFO["config"] | {"scheduler": "asha"}}, "differ in scheduler (a has none, b has asha)"),
         ({"config": INFO["config"] | {"strategy": "tpe"}}, "b was searched with tpe"),
+        ({"budget": {"target": 2_600_000_000, "tolerance": 0.02}}, "(a has 5.1 G within 2%, b has 2.6 G"),
     ],
 )
 def test_what_is_not_like_with_like_is_said(other, words):

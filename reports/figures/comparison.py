@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from reports.edf import Band
 from reports.figures.population import curves as draw_curves
@@ -22,11 +22,12 @@ def draw(bands: Mapping[str, Band], best_of: Mapping[str, np.ndarray], columns: 
         n = np.arange(1, equal + 1)
         for colour, (name, curve) in zip(RUNS, best_of.items(), strict=False):
             right.plot(n, curve[:equal], color=colour, label=name, marker="o" if equal == 1 else None, ms=4)
+        few_ticks(right, 6, 6, whole_x=True)
         if equal > 20:
             right.set_xscale("log")
-            right.xaxis.set_major_formatter(ScalarFormatter())
-        else:
-            few_ticks(right, 6, 6, whole_x=True)
+            right.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if equal < 500 else (1.0,)))
+            right.xaxis.set_minor_formatter(NullFormatter())
+            right.xaxis.set_major_formatter(lambda n, _: f"{n:.0f}")
         axis_labels(right, "random draws n", "expected best L_error (mm)")
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=max(1, columns))

@@ -10,7 +10,7 @@ import numpy as np
 
 from nas.select import select
 from reports import edf
-from reports.contrast import LEVEL, POWER, contrast, holm
+from reports.contrast import LEVEL, POWER, Contrast, contrast, holm
 from reports.figures import comparison as figure
 from reports.figures import population as population_figure
 from reports.figures.style import both
@@ -18,7 +18,7 @@ from reports.likeness import differences
 from reports.run import Run, censored, errors
 from reports.sections.population import COLUMNS, ceiling
 from reports.sections.population import row as population_row
-from reports.tables import Column, Drawing, Fact, Section, Table
+from reports.tables import Column, Drawing, Fact, Section, Table, Value
 
 _PAIRS = (
     Column("first", "First"),
@@ -31,8 +31,8 @@ _PAIRS = (
     Column("shift_mm", "Shift (mm)", "+.2f"),
     Column("p_value", "p", ".2g"),
     Column("p_holm", "p, Holm", ".2g"),
-    Column("needed", "n each for the power", ",.0f"),
-    Column("more", "still needed", ",.0f"),
+    Column("needed", "Sample size", ",.0f"),
+    Column("more", "Still needed", ",.0f"),
     Column("real", "Difference"),
 )
 
@@ -61,35 +61,51 @@ def sections(runs: Sequence[Run], names: Sequence[str]) -> list[Section]:
 
 
 def pairs_table(names: Sequence[str], populations: Sequence[Sequence[float]]) -> Table:
-    """Each pair of populations (errors, mm, infinite where pruned), p-values corrected for their number."""
+    """Each pair of populations (errors, mm, infinite where pruned), p-values corrected for their number.
+
+    Where rungs stopped runs of one side alone, nothing is tested: the final errors of its worse part are
+    unknown, and counting them as worse than all would show a difference between two samples of one space.
+    """
     couples = list(itertools.combinations(range(len(names)), 2))
+    tested = [(a, b) for a, b in couples if _pruned(populations[a]) == _pruned(populations[b])]
     rng = np.random.default_rng(len(couples))
-    found = [contrast(populations[a], populations[b], rng, comparisons=len(couples)) for a, b in couples]
-    corrected = holm([each.p_value for each in found])
+    found = [contrast(populations[a], populations[b], rng, comparisons=len(tested)) for a, b in tested]
+    corrected = holm([each.p_value for each in found]).tolist() if found else []
+    results = dict(zip(tested, zip(found, corrected, strict=True), strict=True))
     rows = []
-    for (a, b), each, p in zip(couples, found, corrected, strict=True):
-        rows.append(
-            {
-                "first": names[a],
-                "second": names[b],
-                "n_first": each.n[0],
-                "n_second": each.n[1],
-                "wins": each.wins,
-                "wins_low": each.wins_low,
-                "wins_high": each.wins_high,
-                "shift_mm": each.median_difference,
-                "p_value": each.p_value,
-                "p_holm": float(p),
-                "needed": each.needed,
-                "more": max(0.0, each.needed - min(each.n)),
-                "real": "real" if p <= 1 - LEVEL else "not shown",
-            }
-        )
+    for a, b in couples:
+        row: dict[str, Value] = {"first": names[a], "second": names[b]}
+        row |= {"n_first": len(populations[a]), "n_second": len(populations[b])}
+        rows.append(row | (_tested(*results[a, b]) if (a, b) in results else {"real": "not comparable"}))
     return Table.make("pairs", _PAIRS, rows)
+
+
+def _pruned(population: Sequence[float]) -> bool:
+    return any(math.isinf(error) for error in population)
+
+
+def _tested(found: Contrast, p: float) -> dict[str, Value]:
+    """The columns of a pair that was tested; p after Holm's correction."""
+    return {
+        "wins": found.wins,
+        "wins_low": found.wins_low,
+        "wins_high": found.wins_high,
+        "shift_mm": found.median_difference,
+        "p_value": found.p_value,
+        "p_holm": p,
+        "needed": found.needed,
+        "more": max(0.0, found.needed - min(found.n)),
+        "real": "real" if p <= 1 - LEVEL else "not shown",
+    }
 
 
 def sentence(row: dict) -> str:
     """Whether the difference of a pair is real at the given sample sizes, in one sentence."""
+    if row["real"] == "not comparable":
+        return (
+            f"{row['first']} and {row['second']} are not comparable: rungs stopped runs of one of them "
+            "alone, so the final errors of its worse part are unknown; compare searches of one scheduler."
+        )
     first, second, p = row["first"], row["second"], f"p = {row['p_holm']:.2g}"
     chance, low, high = row["wins"], row["wins_low"], row["wins_high"]
     better, worse = first, second
@@ -134,6 +150,7 @@ def _distributions(runs: Sequence[Run], names: Sequence[str], populations: Seque
             "runs": Fact(len(runs), "d"),
             "level": Fact(100 * LEVEL, ".0f", "%"),
             "beyond": Fact(population_figure.beyond(bands.values()), "d"),
+            "pruned": Fact(sum(censored(p) for p in populations), "d"),
             "equal": Fact(equal, "d"),
             "quarter": Fact(max(1, equal // 4), "d"),
             **{f"n_{i}": Fact(f"{name}: n = {band.n}") for i, (name, band) in enumerate(bands.items())},
@@ -151,7 +168,7 @@ def _populations(
     equal = min(len(curve) for curve in curves.values())
     rows = []
     for run, name, population in zip(runs, names, populations, strict=True):
-        control = select(run.records).control
+        control = select(run.records, run.fidelity).control
         row = population_row(name, population, control.mean if control else None, top)
         rows.append(row | {"best_of_mm": float(curves[name][max(1, equal // 4) - 1])})
     columns = [
