@@ -288,10 +288,10 @@ def summary(jobs: Sequence[RetrainJob], run: Path) -> str:
     for job in jobs:
         file = job.folder(run) / "metrics.json"
         record = json.loads(file.read_text()) if file.exists() else {}
-        best = record.get("best") or {"l_error_mm": float("nan"), "epoch": 0}
+        best = record.get("best") or {"l_error_mm": float("nan"), "epochs_trained": 0}
         gigaflops = record.get("macs", job.arch.macs()) / 1e9
         lines.append(
-            f"{best['l_error_mm']:>10.2f}  {best['epoch']:>5}  {gigaflops:>7.3f}  "
+            f"{best['l_error_mm']:>10.2f}  {best['epochs_trained']:>5.3g}  {gigaflops:>7.3f}  "
             f"{record.get('status', 'not begun'):<9} {job.folder(run)}"
         )
     return "\n".join(lines)

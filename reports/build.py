@@ -81,16 +81,18 @@ def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Sec
         tradeoffs,
         where,
     )
+    from reports.standing import at_own_proxy
 
     selection = select(run.records)
+    own = at_own_proxy(run, selection)
     first = answer.section(run, selection)
     found = [
         replace(first, tables=(*first.tables, trials(run))),
-        population.section(run, selection),
-        where.section(run, selection),
-        redistribution.section(run, selection),
-        tradeoffs.section(run, selection, folder),
-        learning.section(run, selection),
+        population.section(run, own),
+        where.section(run, own),
+        redistribution.section(run, own),
+        tradeoffs.section(run, own, folder),
+        learning.section(run, own),
         matters.section(run, selection),
         happened.section(run, selection),
     ]

@@ -78,8 +78,8 @@ def _helpers(figures: Path) -> dict[str, Any]:
         found = section.facts[key]
         return cell("facts", f"{section.key}.{key}", "value", found.value, found.digits, found.unit)
 
-    def table(section: Section, name: str, most: int | None = None) -> Markup:
-        return html_table(section.table(name), most)
+    def table(section: Section, name: str, wraps: bool = False) -> Markup:
+        return html_table(section.table(name), wraps)
 
     def figure(section: Section, name: str) -> Markup:
         return html_figure(section.drawing(name), figures)
@@ -99,8 +99,8 @@ def cell(
     )
 
 
-def html_table(table: Table, most: int | None = None) -> Markup:
-    """Rows with numbers flush right; the first `most` where there are more."""
+def html_table(table: Table, wraps: bool = False) -> Markup:
+    """Rows with numbers flush right; cells that `wraps` break their lines, others make the table scroll."""
     columns = [column for column in table.columns if not column.hidden]
     head = Markup("").join(
         Markup("<th{}>{}</th>").format(Markup(' class="number"') if c.digits else "", _heading(c))
@@ -110,11 +110,11 @@ def html_table(table: Table, most: int | None = None) -> Markup:
         Markup("<tr>{}</tr>").format(
             Markup("").join(cell(table.name, i, c.key, row.get(c.key), c.digits, tag="td") for c in columns)
         )
-        for i, row in enumerate(table.rows[:most])
+        for i, row in enumerate(table.rows)
     )
     return Markup(
-        '<div class="scroll"><table>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody></table></div>'
-    ).format(head, body)
+        '<div class="scroll"><table{}>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody></table></div>'
+    ).format(Markup(' class="settings"') if wraps else "", head, body)
 
 
 def _heading(column: Column) -> str:

@@ -182,7 +182,7 @@ def extremes(scored: Scored, each: int = 3) -> list[tuple[str, int]]:
 
 
 def pictures(
-    scored: Scored, positions: Sequence[int], dataset: WcpaDataset, side: int = 320
+    scored: Scored, positions: Sequence[int], dataset: WcpaDataset, side: int = 560
 ) -> list[NDArray]:
     """(side, side, 3) uint8 RGB crops with the predicted mesh drawn over the face."""
     return [_picture(scored, position, dataset, side) for position in positions]

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from reports.durations import UNITS, unit_for
+from reports.figures.population import limits
 from reports.figures.style import ALL, BEST, CONTROL, PRUNED, RASTER, axis_labels, few_ticks, panels, styled
 from reports.tables import Table
 from space import ArchSpec
@@ -32,8 +34,10 @@ def draw(
         )
         _curves(curves, records, best)
         rows = [row for row in progress.rows if row["best_mm"] is not None]
-        _best_so_far(by_trials, rows, "trials", "trials ended", control_mm)
-        _best_so_far(by_hours, rows, "hours", "device time (h)", control_mm)
+        _best_so_far(by_trials, rows, [row["trials"] for row in rows], "trials ended", control_mm)
+        unit = unit_for(rows[-1]["hours"])
+        times = [row["hours"] * UNITS[unit] for row in rows]
+        _best_so_far(by_hours, rows, times, f"device time ({unit})", control_mm)
         named = [axes.get_legend_handles_labels() for axes in (curves, by_trials)]
         handles, labels = ([*first, *second] for first, second in zip(*named, strict=True))
         figure.legend(handles, labels, loc="outside upper left", ncols=5 if columns > 1 else 2)
@@ -72,26 +76,35 @@ def _curves(axes: Axes, records: Sequence[TrialRecord], best: ArchSpec | None) -
         axes.axvline(epochs, color=PRUNED, lw=0.8, ls=(0, (1, 2)), zorder=1)
     axis_labels(axes, "epochs", "l_error_mm")
     if records:
-        _curve_limits(axes, records)
+        axes.set_ylim(curve_limits(records))
+        axes.set_xlim(0, 1.03 * max(r.curve[-1][0] for r in records))
         few_ticks(axes, 6, 6)
     else:
         axes.text(0.5, 0.5, "no curve was recorded", ha="center", transform=axes.transAxes, color=PRUNED)
         axes.set(xticks=[], yticks=[])
 
 
-def _curve_limits(axes: Axes, records: Sequence[TrialRecord]) -> None:
-    """From the best to what most runs had after their first tenth: the steep start would flatten the rest."""
-    last = max(r.curve[-1][0] for r in records)
+def curve_limits(records: Sequence[TrialRecord]) -> tuple[float, float]:
+    """Axis of errors, mm: down to the best, up to what most runs had after the first tenth of the epochs.
+
+    Before that a curve falls so steeply that it would flatten the rest. Where the first point comes later,
+    all of them are shown but for a far tail.
+    """
     points = np.array([point for r in records for point in r.curve])
-    early = points[points[:, 0] <= max(0.1 * last, points[:, 0].min()), 1]
-    low, high = points[:, 1].min(), np.quantile(early, 0.75)
-    room = 0.05 * (high - low) or 0.5
-    axes.set_ylim(low - room, max(high, low) + room)
-    axes.set_xlim(0, 1.03 * last)
+    tenth, least = 0.1 * points[:, 0].max(), points[:, 1].min()
+    early = points[points[:, 0] <= tenth, 1]
+    if early.size == 0:
+        return limits(points[points[:, 0] == points[:, 0].min(), 1], [least])
+    high = max(float(np.quantile(early, 0.75)), least)
+    room = 0.05 * (high - least) or 0.5
+    return float(least - room), float(high + room)
 
 
-def _best_so_far(axes: Axes, rows: Sequence, key: str, label: str, control_mm: float | None) -> None:
-    x, y = [row[key] for row in rows], [row["best_mm"] for row in rows]
+def _best_so_far(
+    axes: Axes, rows: Sequence, x: Sequence[float], label: str, control_mm: float | None
+) -> None:
+    """The best error after each of `rows`, at the places `x`."""
+    y = [row["best_mm"] for row in rows]
     alone = "o" if len(rows) == 1 else None
     axes.plot(
         x, [row["chance_mm"] for row in rows], color=PRUNED, lw=1, ls=":", label="random order, expected"
@@ -104,4 +117,6 @@ def _best_so_far(axes: Axes, rows: Sequence, key: str, label: str, control_mm: f
     axes.set_ylim(low - room, high + room)
     axes.set_xlim(0, 1.04 * max(x) or 1)
     axis_labels(axes, label, "best L_error so far (mm)")
-    few_ticks(axes, 5, 5, whole_x=key == "trials")
+    few_ticks(axes, 5, 5, whole_x=all(float(each).is_integer() for each in x))
+    if not max(x):
+        axes.set_xticks([0])  # a run that takes no time at all, as in a simulation

@@ -14,20 +14,20 @@ from reports.figures.style import BEST, CONTROL, RUNS, axis_labels, few_ticks, p
 _FENCE = 3.0  # interquartile ranges above the upper quartile, beyond which an error would squeeze the rest
 
 
-def limits(errors: Iterable[float], margin: float = 0.06) -> tuple[float, float]:
-    """Range of an axis of errors, mm: all of them, but for a far upper tail."""
-    x = np.asarray(list(errors), dtype=float)
+def limits(errors: Iterable[float], marks: Iterable[float] = (), margin: float = 0.06) -> tuple[float, float]:
+    """Range of an axis of errors, mm: all of them but for a far upper tail, and every one of `marks`."""
+    x, marked = np.asarray(list(errors), dtype=float), list(marks)
     lower, upper = np.quantile(x, [0.25, 0.75])
-    low, high = x.min(), min(x.max(), upper + _FENCE * max(upper - lower, 1e-9 + 0.001 * abs(upper)))
+    high = min(x.max(), upper + _FENCE * max(upper - lower, 1e-9 + 0.001 * abs(upper)))
+    low, high = min([x.min(), *marked]), max([high, *marked])
     room = margin * (high - low) or 0.5
     return float(low - room), float(high + room)
 
 
-def beyond(bands: Iterable[Band]) -> int:
-    """Trials to the right of the axis."""
-    bands = list(bands)
-    _, high = limits(np.concatenate([_repeated(band) for band in bands]))
-    return int(sum((_repeated(band) > high).sum() for band in bands))
+def beyond(bands: Iterable[Band], marks: Iterable[float] = ()) -> int:
+    """Trials to the right of the axis of `curves` with the same bands and marks."""
+    everything = np.concatenate([_repeated(band) for band in bands])
+    return int((everything > limits(everything, marks)[1]).sum())
 
 
 def _repeated(band: Band) -> np.ndarray:
@@ -48,7 +48,7 @@ def draw(bands: Mapping[str, Band], marks: Mapping[str, float | None] | None = N
 def curves(axes: Axes, bands: Mapping[str, Band], marks: Mapping[str, float] | None = None) -> None:
     """The curves and bands of all populations on one pair of axes, and lines at the marks (mm)."""
     known = marks or {}
-    low, high = limits([*np.concatenate([_repeated(band) for band in bands.values()]), *known.values()])
+    low, high = limits(np.concatenate([_repeated(band) for band in bands.values()]), known.values())
     for colour, (name, band) in zip(RUNS, bands.items(), strict=False):
         _curve(axes, band, f"{name} (n = {band.n})", colour, low, high)
     _lines(axes, known)

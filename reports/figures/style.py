@@ -34,6 +34,7 @@ ENDS = "#C8CDD2"  # stem and head
 MARK = {"winner": ("*", BEST, 90), "control": ("D", CONTROL, 26)}
 RASTER = 300  # points above which a scatter is drawn as an image inside the SVG
 DPI = 200
+_STEPS = (1, 2, 2.5, 5, 10)  # between ticks, times a power of ten: numbers that one reads at a glance
 
 _RC: Any = {
     "font.family": "DejaVu Sans",
@@ -99,9 +100,10 @@ def axis_labels(axes: Axes, x: str | None = None, y: str | None = None) -> None:
 
 def few_ticks(axes: Axes, x: int, y: int | None = None, *, whole_x: bool = False) -> None:
     """At most so many ticks, so that labels do not meet at half width; an axis of names is left alone."""
-    axes.xaxis.set_major_locator(MaxNLocator(x, integer=whole_x, min_n_ticks=1 if whole_x else 2))
+    least = 1 if whole_x else 2
+    axes.xaxis.set_major_locator(MaxNLocator(x, steps=_STEPS, integer=whole_x, min_n_ticks=least))
     if y:
-        axes.yaxis.set_major_locator(MaxNLocator(y))
+        axes.yaxis.set_major_locator(MaxNLocator(y, steps=_STEPS))
 
 
 def mark(axes: Axes, kind: str, x: float, y: float, label: str | None = None) -> None:

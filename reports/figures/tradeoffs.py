@@ -31,7 +31,7 @@ def draw(
     """One panel a cost; costs (n,), NaN where not measured; errors (n,) mm; fronts indices by rising cost."""
     with styled():
         figure, grid = panels(len(costs), columns)
-        low, high = limits([*errors, *(error for _, error in control.values())])
+        low, high = limits(errors, [error for _, error in control.values()])
         for i, (axes, key) in enumerate(zip(grid, costs, strict=True)):
             faint = 0.7 if len(errors) < 100 else 0.35
             many = len(errors) > RASTER

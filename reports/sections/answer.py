@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 
-from nas.select import Estimate, Selection
+from nas.select import Estimate, Selection, select
+from reports.durations import UNITS, duration, unit_for
 from reports.figures import architecture
 from reports.figures.style import both
 from reports.run import Run
@@ -15,10 +17,10 @@ _SHOWN = 8  # rows of the ranking on the page; trials.csv has every trial
 _COLUMNS = (
     Column("rank", "Rank", "d"),
     Column("architecture", "Architecture"),
-    Column("role", "Role"),
     Column("l_error_mm", "L_error (mm)", ".2f"),
     Column("spread_mm", "SD (mm)", ".2f"),
     Column("runs", "Runs", "d"),
+    Column("role", "Role"),
     Column("gmacs", "FLOPs (G)", ".3f"),
     Column("mparams", "Params (M)", ".1f"),
     Column("mactivations", "Activations (M)", ".1f"),
@@ -31,7 +33,7 @@ def section(run: Run, selection: Selection) -> Section:
         key="answer",
         title="The answer",
         facts=_facts(run, selection),
-        tables=(ranking(selection), cost(run)),
+        tables=(ranking(selection), *_before_the_race(run, selection), cost(run)),
         drawings=(_picture(selection),),
     )
 
@@ -43,12 +45,24 @@ def title_of(arch: ArchSpec, name: str = "") -> str:
     return known.get(found, found) or arch.id
 
 
-def ranking(selection: Selection) -> Table:
+def decisive(selection: Selection) -> str:
+    """The proxy that the answer is read at: the race's where there was one."""
+    return selection.rows[0].fidelity
+
+
+def _before_the_race(run: Run, selection: Selection) -> tuple[Table, ...]:
+    """The ranking at the search's own proxy, where a longer one decided between the few best."""
+    if decisive(selection) == run.fidelity:
+        return ()
+    return (ranking(select(run.records, run.fidelity), "ranking_before_the_race"),)
+
+
+def ranking(selection: Selection, name: str = "ranking") -> Table:
     """The best architectures, and the control wherever it stands."""
     tied = {arch.id for arch in selection.tied}
     ranked = enumerate(selection.rows, 1)
     shown = [(rank, row) for rank, row in ranked if rank <= _SHOWN or row.role == "control"]
-    return Table.make("ranking", _COLUMNS, [_row(rank, row, row.arch.id in tied) for rank, row in shown])
+    return Table.make(name, _COLUMNS, [_row(rank, row, row.arch.id in tied) for rank, row in shown])
 
 
 def _row(rank: int, row: Estimate, tied: bool) -> dict[str, Value]:
@@ -68,26 +82,24 @@ def _row(rank: int, row: Estimate, tied: bool) -> dict[str, Value]:
 
 def cost(run: Run) -> Table:
     """Runs and hours by what they were for."""
+    purposes = {"proposal": "proposals", "control": "control", "repeat": "re-runs of the best"}
+    records = {words: [r for r in run.records if r.role == role] for role, words in purposes.items()}
+    total = run.hours(run.records)
+    unit = unit_for(total)
     columns = (
         Column("purpose", "Runs"),
         Column("runs", "Number", "d"),
-        Column("hours", "Device time (h)", ".2f"),
+        Column("time", f"Device time ({unit})", ".1f"),
+        Column("hours", "hours", hidden=True),
         Column("share", "Share (%)", ".0f"),
     )
-    purposes = {"proposal": "proposals", "control": "control", "repeat": "re-runs of the best"}
-    hours = {role: run.hours([r for r in run.records if r.role == role]) for role in purposes}
-    total = sum(hours.values()) or 1.0
-    rows = [
-        {
-            "purpose": words,
-            "runs": sum(r.role == role for r in run.records),
-            "hours": hours[role],
-            "share": 100 * hours[role] / total,
-        }
-        for role, words in purposes.items()
-    ]
-    everything = {"purpose": "all", "runs": len(run.records), "hours": sum(hours.values()), "share": 100.0}
-    return Table.make("cost", columns, [*rows, everything])
+    rows = []
+    for purpose, found in (records | {"all": list(run.records)}).items():
+        hours = run.hours(found)
+        share = 100 * hours / total if total else None
+        row = {"purpose": purpose, "runs": len(found), "time": hours * UNITS[unit], "hours": hours}
+        rows.append(row | {"share": share})
+    return Table.make("cost", columns, rows)
 
 
 def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
@@ -107,8 +119,9 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
         "name": Fact(run.name),
         "active": Fact("yes" if run.active else "no"),
         "runs": Fact(len(run.records), "d"),
-        "hours": Fact(run.hours(run.records), ".2f", "h"),
-        "wall_hours": Fact(wall_hours(run), ".2f", "h"),
+        "interrupted": Fact("yes" if is_interrupted(run) else "no"),
+        "time": duration(run.hours(run.records)),
+        "wall_time": duration(wall_hours(run)),
     }
     if control:
         facts |= {
@@ -126,6 +139,8 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
         facts["noise_mm"] = Fact(selection.noise_sd_mm, ".2f", "mm")
     if run.baseline_mm is not None:
         facts["baseline_mm"] = Fact(run.baseline_mm, ".2f", "mm")
+    if decisive(selection) != run.fidelity:
+        facts |= {"decisive": Fact(decisive(selection)), "own_proxy": Fact(run.fidelity)}
     return facts | {f"next_{i}": Fact(step) for i, step in enumerate(next_steps(run, selection), 1)}
 
 
@@ -136,14 +151,21 @@ def wall_hours(run: Run) -> float:
     return (max(ends) - min(starts)).total_seconds() / 3600 if starts and ends else 0.0
 
 
+def is_interrupted(run: Run) -> bool:
+    """Whether runs were begun that no search is finishing."""
+    return not run.active and any(record.state == "running" for record in run.records)
+
+
 def next_steps(run: Run, selection: Selection) -> list[str]:
     """The commands that follow from where the run stands."""
-    where = run.path
+    where = shlex.quote(str(run.path))
     if run.active:
         return [f"python -m nas.status {where}", f"python -m reports.build {where}"]
-    if any((where / "ensemble").glob("*.json")):
+    if is_interrupted(run):
+        return [f"python -m nas.search --resume --out {where}"]
+    if any((run.path / "ensemble").glob("*.json")):
         return [f"python -m nas.predict {where} --split test --out predictions.npz"]
-    if any((where / "retrain").glob("*/metrics.json")):
+    if any((run.path / "retrain").glob("*/metrics.json")):
         return [f"python -m nas.ensemble {where}"]
     more = []
     if selection.control_is_tied or (selection.gain and selection.gain[0] < 0):

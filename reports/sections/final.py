@@ -14,21 +14,21 @@ from reports.tables import Column, Drawing, Fact, Section, Table, Value
 from space import ArchSpec
 
 _PARTS = (
-    Column("v1_v2_mm", "V1 − V2", ".2f"),
-    Column("v1_v3_mm", "V1 − V3", ".2f"),
-    Column("v1_v4_x10_mm", "10 (V1 − V4)", ".2f"),
+    Column("v1_v2_mm", "V1−V2 (mm)", ".2f"),
+    Column("v1_v3_mm", "V1−V3 (mm)", ".2f"),
+    Column("v1_v4_x10_mm", "10 (V1−V4) (mm)", ".2f"),
 )
 _RETRAINED = (
     Column("network", "Network"),
     Column("seed", "Seed", "d"),
     Column("gflops", "FLOPs (G)", ".2f"),
-    Column("status", "Status"),
-    Column("epochs", "Epochs", "d"),
-    Column("best_epoch", "Best epoch", "d"),
     Column("l_error_mm", "L_error (mm)", ".2f"),
     *_PARTS,
-    Column("hours", "Time (h)", ".2f"),
-    Column("subjects", "Trained on"),
+    Column("epochs", "Epochs", ".3g"),
+    Column("best_epoch", "Best after", ".3g"),
+    Column("minutes", "Time (min)", ",.1f"),
+    Column("subjects", "Subjects"),
+    Column("status", "Status"),
     Column("hardware", "Hardware", hidden=True),
     Column("folder", "Folder", hidden=True),
 )
@@ -60,7 +60,7 @@ def section(run: Run) -> Section | None:
     ensemble = _read_table(run.path / "ensemble" / "table.csv")
     if ensemble:
         tables.append(Table.make("ensemble", _ENSEMBLE, ensemble))
-        facts |= {"ensemble": Fact("yes")} | _ensemble_facts(run.path / "ensemble" / "metrics.json")
+        facts |= {"ensemble": Fact("yes")} | _ensemble_facts(run.path / "ensemble")
     curves = {
         f"{_name(about)}, seed {about['seed']}": _curve(folder)
         for folder, about in retrained
@@ -104,10 +104,10 @@ def _row(folder: Path, about: dict[str, Any]) -> dict[str, Value]:
         "seed": about["seed"],
         "gflops": about["arch"].macs() / 1e9,
         "status": about.get("status"),
-        "epochs": about.get("epochs"),
-        "best_epoch": best.get("epoch"),
+        "epochs": (about.get("final") or {}).get("epochs_trained"),
+        "best_epoch": best.get("epochs_trained"),
         **{c.key: None if whole else best.get(c.key) for c in (Column("l_error_mm", ""), *_PARTS)},
-        "hours": about.get("seconds", 0.0) / 3600,
+        "minutes": about.get("seconds", 0.0) / 60,
         "subjects": "all" if whole else "training",
         "hardware": about.get("hardware"),
         "folder": folder.name,
@@ -115,9 +115,9 @@ def _row(folder: Path, about: dict[str, Any]) -> dict[str, Value]:
 
 
 def _curve(folder: Path) -> list[tuple[float, float]]:
-    """(epoch, L_error mm) of history.csv; [] where there is no validation."""
+    """(epochs trained, L_error mm) of history.csv; [] where there is no validation."""
     rows = _read_csv(folder / "history.csv")
-    return [(float(r["epoch"]), float(r["l_error_mm"])) for r in rows if r.get("l_error_mm")]
+    return [(float(r["epochs_trained"]), float(r["l_error_mm"])) for r in rows if r.get("l_error_mm")]
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:
@@ -136,10 +136,14 @@ def _read_table(path: Path) -> list[dict[str, Value]]:
     ]
 
 
-def _ensemble_facts(path: Path) -> dict[str, Fact]:
-    gain = json.loads(path.read_text()).get("gain_over_best_member", {}) if path.exists() else {}
+def _ensemble_facts(folder: Path) -> dict[str, Fact]:
+    """The gain over the best single member, where the ensemble is more than that."""
+    metrics, chosen = folder / "metrics.json", folder / "members.json"
+    gain = json.loads(metrics.read_text()).get("gain_over_best_member", {}) if metrics.exists() else {}
     if gain.get("gain_mm") is None:
         return {}
+    if chosen.exists() and len(json.loads(chosen.read_text())["members"]) == 1:
+        return {"alone": Fact("yes")}
     facts = {"gain_mm": Fact(gain["gain_mm"], "+.2f", "mm"), "best_member": Fact(gain["best_member"])}
     if gain.get("low_mm") is not None:
         facts |= {

@@ -9,7 +9,7 @@ from typing import Any
 
 from nas.select import Selection
 from reports.run import Run
-from reports.sections.answer import title_of
+from reports.sections.answer import decisive, title_of
 from reports.tables import Column, Fact, Section, Table
 
 _STATES = ("complete", "pruned", "failed", "running")
@@ -21,11 +21,12 @@ def section(run: Run, selection: Selection) -> Section:
     facts |= {"runs": Fact(len(run.records), "d"), "active": Fact("yes" if run.active else "no")}
     if selection.noise_sd_mm is not None:
         facts["noise_mm"] = Fact(selection.noise_sd_mm, ".2f", "mm")
+        facts["decisive"] = Fact(decisive(selection))
     return Section(
         key="happened",
         title="What happened",
         facts=facts,
-        tables=(outcomes(run), reasons(run), noise(run), about(run)),
+        tables=(outcomes(run), reasons(run), noise(run), about(run), settings(run)),
     )
 
 
@@ -84,14 +85,27 @@ def noise(run: Run) -> Table:
     return Table.make("noise", columns, sorted(rows, key=lambda row: row["mean_mm"]))
 
 
+_FIRST = ("command", "commit", "started", "seed", "data", "versions")
+_SAME = ("hardware", "baseline_l_error_mm")  # said elsewhere: by run, and in `baseline`
+_SETTING = (Column("key", "What"), Column("value", "Value"))
+
+
 def about(run: Run) -> Table:
-    """The command, settings, data, hardware and versions, one to a row; everything that run.json holds."""
+    """The command, data, hardware and versions, one to a row."""
     hardware = Counter(r.hardware for r in run.records if r.hardware)
-    facts: dict[str, Any] = {key: run.info[key] for key in ("command", "commit") if run.info.get(key)}
-    facts["hardware"] = ", ".join(f"{name} ({n} runs)" for name, n in hardware.most_common())
-    rest = {key: value for key, value in run.info.items() if key not in (*facts, "hardware")}
-    rows = [{"key": key, "value": text} for key, text in _flat(facts | rest)]
-    return Table.make("about", (Column("key", "What"), Column("value", "Value")), rows)
+    facts: dict[str, Any] = {key: run.info[key] for key in _FIRST if key in run.info}
+    facts["hardware"] = ", ".join(
+        f"{name} ({n} run{'s' if n > 1 else ''})" for name, n in hardware.most_common()
+    )
+    return Table.make("about", _SETTING, [{"key": key, "value": text} for key, text in _flat(facts)])
+
+
+def settings(run: Run) -> Table:
+    """Everything else that run.json holds."""
+    rest = {key: value for key, value in run.info.items() if key not in (*_FIRST, *_SAME)}
+    if rest.get("race_proxy") == rest.get("proxy"):
+        rest.pop("race_proxy", None)
+    return Table.make("settings", _SETTING, [{"key": key, "value": text} for key, text in _flat(rest)])
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nas.select import Selection
 from reports import edf
+from reports.durations import duration
 from reports.figures import learning as figure
 from reports.figures.style import both
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table
+
+if TYPE_CHECKING:
+    from nas.store import TrialRecord
 
 
 def section(run: Run, selection: Selection) -> Section:
@@ -30,13 +36,22 @@ def section(run: Run, selection: Selection) -> Section:
             "complete": Fact(len(run.complete), "d"),
             "pruned": Fact(sum(r.state == "pruned" for r in run.proposals), "d"),
             "rungs": Fact(len(rungs(run).rows), "d"),
-            "hours": Fact(run.hours(run.proposals), ".2f", "h"),
+            "above": Fact(_cut_off(shown), "d"),
+            "time": duration(run.hours(run.proposals)),
             "last_trial": Fact(improvements[-1]["trials"], "d"),
             "last_mm": Fact(improvements[-1]["best_mm"], ".2f", "mm"),
         },
         tables=(rungs(run), steps),
         drawings=(Drawing("learning", alt, wide, narrow),),
     )
+
+
+def _cut_off(records: Sequence[TrialRecord]) -> int:
+    """Runs whose curve begins above the axis."""
+    if not records:
+        return 0
+    _, high = figure.curve_limits(records)
+    return sum(max(value for _, value in record.curve) > high for record in records)
 
 
 def rungs(run: Run) -> Table:

@@ -12,6 +12,7 @@ from reports.importance import FEWEST, Importance, permutation_importance
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table
 
+NOTHING = 0.10  # of the variance held out; a forest that explains less has learnt nothing to speak of
 GROUPS = {"depths and widths": (*DEPTHS, *WIDTHS), "shares of the FLOPs": SHARES}
 
 
@@ -28,6 +29,10 @@ def section(run: Run, selection: Selection) -> Section:
         found[name] = permutation_importance(values, x, rng)
     for name, words in zip(GROUPS, ("explained_sizes", "explained_shares"), strict=True):
         facts[words] = Fact(100 * max(0.0, found[name].explained), ".0f", "%")
+    silent = [name for name in GROUPS if found[name].explained < NOTHING]
+    if silent:
+        which = "The forests explain" if len(silent) == len(GROUPS) else f"The forest on {silent[0]} explains"
+        facts["warning"] = Fact(f"{which} next to nothing")
     wide, narrow = both(lambda columns: figure.draw(GROUPS, found, columns), 2, 1)
     alt = "Permutation importance of each depth, width and share of the FLOPs, with intervals"
     return Section(
@@ -42,11 +47,11 @@ def section(run: Run, selection: Selection) -> Section:
 def table(found: dict[str, Importance]) -> Table:
     """Importances in percent of the variance, most important first within its group."""
     columns = (
-        Column("group", "Forest on"),
         Column("property", "Property"),
         Column("importance", "Importance (% of variance)", ".1f"),
         Column("low", "from", ".1f"),
         Column("high", "to", ".1f"),
+        Column("group", "Forest on"),
     )
     rows = [
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,14 @@ def section(run: Run, selection: Selection) -> Section:
     control = selection.control.mean if selection.control else None
     bands = {name: edf.bootstrap_band(errors(p), censored=censored(p)) for name, p in populations.items()}
     marks = {"control": control, "winner": selection.best.mean if selection.best else None}
+    known = [error for error in marks.values() if error is not None]
     drawing = Drawing(
         "edf",
         "Share of architectures at or below an error, with its band, the control and the best",
         figure.draw(bands, marks),
     )
     everything = run.complete
+    figures = table(populations, control, ceiling(run))
     return Section(
         key="population",
         title="How good they are",
@@ -52,10 +55,11 @@ def section(run: Run, selection: Selection) -> Section:
             "strategy": Fact(run.strategy),
             "uniform": Fact("yes" if run.is_uniform else "no"),
             "control_runs": Fact(len(selection.control.values) if selection.control else 0, "d"),
+            "unbounded": Fact("yes" if has_infinite(figures) else "no"),
             "ceiling_mm": Fact(ceiling(run), ".1f", "mm"),
-            "beyond": Fact(figure.beyond(bands.values()), "d"),
+            "beyond": Fact(figure.beyond(bands.values(), known), "d"),
         },
-        tables=(table(populations, control, ceiling(run)), _steps(bands)),
+        tables=(figures, _steps(bands)),
         drawings=(drawing,),
     )
 
@@ -67,6 +71,12 @@ def named_populations(run: Run) -> dict[str, list[TrialRecord]]:
     if len(rounds) == 1:
         return {"proposals": next(iter(rounds.values()))}
     return {f"round {n}": population for n, population in rounds.items()}
+
+
+def has_infinite(figures: Table) -> bool:
+    """Whether a median or an end of its interval is beyond what the trials can tell."""
+    keys = ("median_mm", "median_low_mm", "median_high_mm")
+    return any(math.isinf(row[key]) for row in figures.rows for key in keys)
 
 
 def ceiling(run: Run) -> float:

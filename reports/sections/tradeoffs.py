@@ -9,6 +9,7 @@ import numpy as np
 from nas.select import Selection
 from reports.axes import AXES, COSTS
 from reports.figures import tradeoffs as figure
+from reports.figures.population import limits
 from reports.figures.style import both
 from reports.latency import RUNS, measured
 from reports.pareto import pareto_front
@@ -24,7 +25,7 @@ def section(run: Run, selection: Selection, folder: Path) -> Section:
     """`folder` keeps the measured latencies."""
     best = _best_runs(run)
     control = selection.control
-    wanted = [record.arch for record in best[:_MEASURED]] + ([control.arch] if control else [])
+    wanted = ([control.arch] if control else []) + [record.arch for record in best[:_MEASURED]]
     milliseconds, hardware = measured(wanted, folder / "latency.json")
     x = np.array([record.l_error_mm for record in best])
     costs = {key: np.array([AXES[key].get(record) for record in best], dtype=float) for key in COSTS[:3]}
@@ -38,7 +39,9 @@ def section(run: Run, selection: Selection, folder: Path) -> Section:
         title="What error costs",
         facts={
             "n": Fact(len(best), "d"),
+            "above": Fact(int((x > limits(x, [control.mean] if control else [])[1]).sum()), "d"),
             "measured": Fact(int(np.isfinite(costs["latency_ms"]).sum()), "d"),
+            "control": Fact("yes" if control and control.arch.id in milliseconds else "no"),
             "hardware": Fact(hardware),
             "repeats": Fact(RUNS, "d"),
         },
@@ -86,7 +89,7 @@ def table(best: list, costs: dict[str, np.ndarray], fronts: dict[str, np.ndarray
             "architecture": record.arch.id,
             "l_error_mm": record.l_error_mm,
             **{key: float(costs[key][i]) for key in COSTS},
-            "front": ", ".join(on[i]),
+            "front": "all four" if len(on[i]) == len(COSTS) else ", ".join(on[i]),
         }
         for i, record in enumerate(best)
         if on[i]
