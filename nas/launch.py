@@ -22,7 +22,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,7 +52,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 from ray.tune.search import Searcher  # noqa: E402
 
 from nas.driver import DONE, Driver  # noqa: E402
-from nas.resources import NoRoom, Resources  # noqa: E402
+from nas.resources import NoRoom, Resources, check_address, no_cluster  # noqa: E402
 from nas.rungs import REDUCTION, first_rung  # noqa: E402
 from nas.store import TrialRecord  # noqa: E402
 from nas.trial import Ending, Job, Objective, ObjectiveSpec, cores, run  # noqa: E402
@@ -260,10 +261,11 @@ def connect(address: str | None, *, log_to_driver: bool = True) -> None:
     else:
         options["address"] = address
     if address is not None:
+        check_address(address)
         try:
             ray.init(**options)
-        except ConnectionError as error:
-            raise NoRoom(f"no Ray cluster answers at {address}: start one with `ray start --head`") from error
+        except (ConnectionError, ValueError) as error:
+            raise NoRoom(no_cluster(address)) from error
         return
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
@@ -279,18 +281,21 @@ def connect(address: str | None, *, log_to_driver: bool = True) -> None:
     )
 
 
-def start(resources: Resources) -> int:
-    """Start or join Ray; the number of trials that run at once. NoRoom where not even one fits."""
+@contextmanager
+def cluster(resources: Resources, folder: Path) -> Iterator[None]:
+    """Ray started or joined, then left and swept out of `folder`; NoRoom where not even one trial fits."""
     connect(resources.address)
-    slots = count_slots(resources)
-    if slots == 0:
-        nodes = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in _nodes())
-        ray.shutdown()
-        raise NoRoom(
-            f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, and no node has that "
-            f"({nodes}): lower --cpus-per-trial or --gpus-per-trial"
-        )
-    return slots
+    try:
+        if count_slots(resources) == 0:
+            nodes = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in _nodes())
+            raise NoRoom(
+                f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, and no node has that "
+                f"({nodes}): lower --cpus-per-trial or --gpus-per-trial"
+            )
+        yield
+    finally:
+        ray.shutdown()  # first, or its workers write on
+        shutil.rmtree(folder / _FOLDER, ignore_errors=True)
 
 
 def _nodes() -> list[dict[str, float]]:
@@ -325,8 +330,8 @@ def run_all(
     *,
     tick: Callable[[], Any] = lambda: None,
 ) -> None:
-    """Until the driver has nothing left. `tick` may raise (not an Exception) to leave at once."""
-    driver.slots = start(resources)
+    """Until the driver has nothing left, in a `cluster`. `tick` may raise (not an Exception) to leave."""
+    driver.slots = count_slots(resources)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(driver.slots + SPARE)
     source, looked = _Source(driver, objective), time.monotonic()
 
@@ -347,9 +352,6 @@ def run_all(
     except _Leave:
         if source.error is not None:
             raise source.error from None
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder / _FOLDER, ignore_errors=True)
 
 
 def _tuner(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nas.store import TrialRecord
+
+
+ANSWER = 5.0  # seconds that a cluster has to answer
 
 
 class NoRoom(ValueError):
@@ -22,6 +27,30 @@ class Resources:
     cpus: float
     gpus: float = 0.0
     address: str | None = None
+
+
+def check_address(address: str) -> None:
+    """NoRoom where no cluster listens at `address`: Ray itself tries for minutes, then ends the process.
+
+    With `auto` Ray looks for a node on this machine, which is quick, unless RAY_ADDRESS says where.
+    """
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "auto")
+        if address == "auto":
+            return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        raise NoRoom(f"--ray-address is auto or the HOST:PORT of a cluster's head, not {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise NoRoom(no_cluster(address)) from error
+
+
+def no_cluster(address: str) -> str:
+    """What to say where no cluster answers."""
+    where = "on this machine" if address == "auto" else f"at {address}"
+    return f"no Ray cluster answers {where}: start one with `ray start --head`, or leave --ray-address out"
 
 
 def device_hours(about: Mapping[str, Any], records: Iterable[TrialRecord]) -> float:

@@ -69,8 +69,8 @@ class RunDir:
                 return
 
     def forget(self) -> None:
-        """Remove a search that has not begun: run.json, the lock, and the folder if nothing else is in it."""
-        for path in (self.run_json, self.path / "lock"):
+        """Remove a search that has recorded nothing, and the folder if nothing else is in it."""
+        for path in (self.run_json, self.log, self.path / "lock"):
             path.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()

@@ -24,7 +24,7 @@ from nas import flags
 from nas.config import SearchConfig, gpu_share
 from nas.plan import Plan, resolve
 from nas.provenance import describe
-from nas.resources import NoRoom, Resources
+from nas.resources import NoRoom, Resources, check_address
 from nas.run_dir import RunDir, RunError, newest
 from nas.store import Store
 from nas.trial import Facts, ObjectiveSpec, cores
@@ -98,7 +98,12 @@ class Session:
         except KeyboardInterrupt:
             print(f"interrupted; go on with: {_resume_command(run)}", file=sys.stderr)
             return 130
-        except (RunError, NoRoom) as error:
+        except NoRoom as error:  # before anything was recorded
+            if self.saved is None:
+                run.forget()
+            print(error, file=sys.stderr)
+            return 2
+        except RunError as error:
             print(error, file=sys.stderr)
             return 2
         except Exception as error:
@@ -155,6 +160,8 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
         if config.storage:
             Store.connect(run, config.storage)
     resources = _resources(config, plan, gpus, share)
+    if config.launcher == "ray" and config.ray_address is not None:
+        check_address(config.ray_address)
     spec = _objective(config, plan, resources)
     spec.make()
     return Session(config, plan, run, spec, resources, saved, given.quiet, tuple(argv))
@@ -261,7 +268,7 @@ def _search(session: Session, interrupts: Interrupts) -> None:
     if "data" not in about:
         about |= _facts(session)
     run.write(about)
-    with chatter_to(run.log) as stream, interrupts.caught():
+    with chatter_to(run.log) as stream, interrupts.caught(), _launcher(session):
         store = Store.connect(run, about["store"]["url"], about["store"]["prefix"], write=True)
         driver = Driver(plan, store, run.checkpoint)
         display, curves = Display(driver, stream, quiet=session.quiet), Curves(run)
@@ -288,6 +295,15 @@ def _search(session: Session, interrupts: Interrupts) -> None:
         )
     )
     print(f"specs: {run.best}/    status: python -m nas.status {run.path}")
+
+
+def _launcher(session: Session) -> contextlib.AbstractContextManager[None]:
+    """Ray, up for as long as the search runs; found missing before the store is made."""
+    if session.config.launcher == "inprocess":
+        return contextlib.nullcontext()
+    from nas import launch
+
+    return launch.cluster(session.resources, session.run_dir.path)
 
 
 def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts) -> None:

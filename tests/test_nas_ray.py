@@ -4,6 +4,7 @@ One search is run for the whole module, as a user would, in a process of its own
 that dies, a trial that runs out of memory, errors that are not finite.
 """
 
+import io
 import json
 import os
 import signal
@@ -11,12 +12,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 
+from nas import search
 from nas.store import REPEATS, Store
 
 TESTS = Path(__file__).parent
@@ -35,8 +37,8 @@ def command(out, notes, *more, **settings):
     return [*base, "--budget", "0.5GFLOPs", *SPACE, *objective]
 
 
-def environment():
-    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}", "OMP_NUM_THREADS": "1"}
+def environment(**more):
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{TESTS}", "OMP_NUM_THREADS": "1", **more}
 
 
 @pytest.fixture(scope="module")
@@ -166,13 +168,45 @@ def test_a_metric_that_is_a_tensor_arrives_as_a_number(monkeypatch, tmp_path):
     assert all(isinstance(v, str) for report in seen for v in report.values())
 
 
+def refused(out, *more):
+    """The one sentence of a refusal that only Ray can give, once it has been checked to leave nothing."""
+    done = command(out, out.parent / "notes", "--trials", "2", *more)
+    printed = io.StringIO()
+    with redirect_stderr(printed):
+        assert search.main(done[3:]) == 2
+    assert not out.exists() and printed.getvalue().count("\n") == 1
+    return printed.getvalue()
+
+
+def test_without_a_cluster_to_join_a_search_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
+    from nas import launch
+
+    def alone(**options):
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(launch.ray, "init", alone)
+    text = refused(tmp_path / "run", "--ray-address", "auto")
+    assert "no Ray cluster answers on this machine: start one with `ray start --head`" in text
+
+
+def test_where_no_node_holds_a_trial_the_search_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
+    from nas import launch
+
+    monkeypatch.setattr(launch, "connect", lambda address: None)
+    monkeypatch.setattr(launch, "_nodes", lambda: [{"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}])
+    text = refused(tmp_path / "run", "--cpus-per-trial", "9")
+    assert "a trial needs 9 CPUs and 0 GPUs" in text and "8 CPUs and 1 GPUs" in text
+
+
 @contextmanager
-def started(out, seen, *more, **settings):
+def started(out, seen, *more, address=None, **settings):
     """A search in the background; what it prints is in the file beside `out`."""
+    env = environment(**({"RAY_ADDRESS": address} if address else {}))
     with open(out.parent / "printed", "w") as printed:
         process = subprocess.Popen(
             command(out, seen, *more, **settings),
-            env=environment(), cwd=out.parent, stdout=printed, stderr=subprocess.STDOUT,
+            env=env, cwd=out.parent, stdout=printed, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
         yield process
@@ -275,3 +309,54 @@ def test_ctrl_c_ends_with_how_to_resume_and_two_searches_do_not_share_a_folder(t
     assert f"go on with: python -m nas.search --resume --out {out}" in (tmp_path / "printed").read_text()
     with started(out, seen, "--resume") as process:
         assert process.wait(timeout=900) == 0
+
+
+TWO_NODES = """
+import sys
+from ray.cluster_utils import Cluster
+room = {"num_cpus": 1, "object_store_memory": 128 * 2**20}
+cluster = Cluster(initialize_head=True, head_node_args={**room, "include_dashboard": False})
+second = cluster.add_node(**room)
+print("ready", cluster.address, second.all_processes["raylet"][0].process.pid, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
+@pytest.fixture
+def two_nodes():
+    """A cluster of two nodes with a core each: its address, and the process of the second node's raylet."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", TWO_NODES], env=environment(), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    words = next(line.split() for line in process.stdout if line.startswith("ready"))
+    yield words[1], int(words[2])
+    process.stdin.close()
+    process.wait(timeout=120)
+    process.stdout.close()
+
+
+@pytest.mark.slow
+def test_a_search_on_a_cluster_outlives_a_node_and_leaves_the_cluster_up(tmp_path, two_nodes):
+    address, raylet = two_nodes
+    (tmp_path / "one").mkdir()
+    out, seen = tmp_path / "one" / "run", tmp_path / "one" / "notes"
+    with started(out, seen, "--strategy", "random", "--trials", "12", "--ray-address", address,
+                 seconds=5.0) as process:  # fmt: skip
+        wait_for_notes(seen, 9, process)
+        os.kill(raylet, signal.SIGKILL)
+        assert process.wait(timeout=900) == 0, (tmp_path / "one" / "printed").read_text()
+    assert "lost its worker" in (out / "log.txt").read_text()
+    nothing_was_lost_or_repeated(tmp_path / "one", trials=12, kills=1)
+
+    out, seen = tmp_path / "run", tmp_path / "notes"
+    with started(
+        out, seen, "--trials", "4", "--ray-address", "auto", address=address, seconds=1.5
+    ) as process:
+        wait_for_notes(seen, 9, process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=300) == 130
+    with started(out, seen, "--resume", "--ray-address", "auto", address=address) as process:
+        assert process.wait(timeout=900) == 0, (tmp_path / "printed").read_text()
+    nothing_was_lost_or_repeated(tmp_path, trials=4, kills=1)
