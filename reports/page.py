@@ -123,9 +123,8 @@ def _heading(column: Column) -> str:
 
 def html_figure(drawing: Drawing, figures: Path) -> Markup:
     """The picture inside the page, in the arrangement that fits the screen."""
-    width = round(drawing.wide.get_figwidth() * 96 * 1.12)
     wide = Markup('<img src="{}" alt="{}" style="width:{}px">').format(
-        _data(figures / f"{drawing.name}.png"), drawing.alt, width
+        _data(figures / f"{drawing.name}.png"), drawing.alt, drawing.pixels
     )
     if drawing.narrow is None:
         return wide

@@ -60,19 +60,27 @@ class Table:
 
     @classmethod
     def make(cls, name: str, columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]) -> Table:
+        """A table of rows that hold values by column key; a missing one is an empty cell."""
         columns, rows = tuple(columns), tuple(rows)
         known = {column.key for column in columns}
         assert all(set(row) <= known for row in rows), f"table {name} has a row with a key that no column has"
         return cls(name, columns, rows)
 
+    def _repr_html_(self) -> str:
+        """So that a notebook shows it as the page does."""
+        from reports.page import html_table
+
+        return str(html_table(self))
+
     def frame(self) -> pd.DataFrame:
-        """As a data frame, every column included."""
+        """As a data frame, every column included, in full precision."""
         import pandas as pd
 
         keys = [column.key for column in self.columns]
         return pd.DataFrame([[row.get(key) for key in keys] for row in self.rows], columns=keys)
 
     def write(self, folder: Path) -> Path:
+        """The table as CSV in `folder`, named after it; returns the file."""
         path = folder / f"{self.name}.csv"
         self.frame().to_csv(path, index=False, lineterminator="\n")
         return path
@@ -96,11 +104,16 @@ class Drawing:
     wide: Figure
     narrow: Figure | None = None
 
-    def _repr_png_(self) -> bytes:
-        """So that a notebook shows it."""
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """So that a notebook shows it, at the width that it has on the page."""
         from reports.figures.style import png
 
-        return png(self.wide)
+        return png(self.wide), {"width": self.pixels}
+
+    @property
+    def pixels(self) -> int:
+        """Width on a page, CSS pixels: text of 8 points becomes 9."""
+        return round(self.wide.get_figwidth() * 96 * 1.12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +127,11 @@ class Section:
     drawings: Sequence[Drawing] = ()
 
     def table(self, name: str) -> Table:
+        """Its table of that name; StopIteration where there is none."""
         return next(table for table in self.tables if table.name == name)
 
     def drawing(self, name: str) -> Drawing:
+        """Its drawing of that name; StopIteration where there is none."""
         return next(drawing for drawing in self.drawings if drawing.name == name)
 
 
