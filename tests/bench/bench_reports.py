@@ -5,12 +5,12 @@
 Measured latencies are left out, as they are capped by the clock (reports/latency.py: at most 12 s a build,
 and none for architectures that were measured before). Median of 3 builds after one warm-up.
 
-Last: Intel Xeon, 2 cores shared with other work (load 10), Python 3.11, matplotlib 3.11, OMP_NUM_THREADS=1.
+Last: Intel Xeon, 2 cores, nothing beside it, Python 3.11, matplotlib 3.11, OMP_NUM_THREADS unset.
 
     trials   CPU s   wall s   page MB
-         8     5.8     11.3       1.5
-        64     6.6     21.9       1.9
-     1,000    10.4     37.7       3.2
+         8     4.0      4.0       1.3
+        64     4.6      4.6       1.8
+     1,000     7.4      7.3       3.1
 """
 
 from __future__ import annotations
