@@ -1,31 +1,38 @@
 """What each strategy pays to find one of the best 1 % of the feasible set, with and without rungs.
 
     python tests/bench/bench_search_cost.py [--repeats 50] [--strategies random,tpe] [--most 300]
+                                            [--results FILE]
 
 The objective is the stand-in (nas/standin.py) at 5.1 GFLOPs +- 2 %: seed noise 0.15 mm, texture that no
 model predicts 0.08 mm, curves that cross. The best 1 % is by the error without noise, over 20,000 uniform
 draws. A search pays one unit for a full run and a part of it for a pruned one; it has found the target
 when a run of such an architecture is complete. Searches that have not by --most proposals count as that
 much (censored), so the means of the slow ones are lower bounds. Single worker, in-memory storage.
+--results keeps a line of JSON for every finished search and goes on from what the file holds.
 
 2-core Intel Xeon (other work on it; costs do not depend on that), Python 3.11.7, optuna 5.0.0, ray 2.60.0;
-20 searches each: mean ± standard error of the full runs paid, with the rungs of nas/rungs.py.
+50 searches each: mean ± standard error of the full runs paid, with the rungs of nas/rungs.py. All
+took 20 minutes of one core beside other work.
 
-    random     full     60.8 ± 13.1 full runs  median   45.5    1.0x cheaper than random  0 of 20 not found
-    random     asha     53.7 ± 12.0 full runs  median   31.5    1.1x cheaper than random  2 of 20 not found
-    qmc        full     80.9 ± 15.3 full runs  median   58.0    0.8x cheaper than random  0 of 20 not found
-    qmc        asha     52.7 ±  9.9 full runs  median   38.3    1.2x cheaper than random  0 of 20 not found
-    tpe        full     29.8 ± 11.6 full runs  median   15.5    2.0x cheaper than random  0 of 20 not found
-    tpe        asha     27.9 ± 10.2 full runs  median   12.8    2.2x cheaper than random  1 of 20 not found
-    evolution  full     58.9 ± 10.7 full runs  median   61.0    1.0x cheaper than random  0 of 20 not found
-    evolution  asha     48.5 ±  9.0 full runs  median   56.7    1.3x cheaper than random  0 of 20 not found
+    best 1 %: at most 34.75 mm (median of the set 37.06)
+    random     full     85.6 ± 10.2 full runs  median   65.0    1.0x cheaper than random  1 of 50 not found
+    random     asha     59.1 ±  6.7 full runs  median   45.8    1.4x cheaper than random  3 of 50 not found
+    qmc        full     86.9 ± 10.4 full runs  median   61.5    1.0x cheaper than random  1 of 50 not found
+    qmc        asha     58.7 ±  7.1 full runs  median   42.5    1.5x cheaper than random  3 of 50 not found
+    tpe        full     25.9 ±  4.9 full runs  median   18.0    3.3x cheaper than random  0 of 50 not found
+    tpe        asha     27.7 ±  4.7 full runs  median   16.5    3.1x cheaper than random  1 of 50 not found
+    gp         full     52.4 ±  8.7 full runs  median   19.5    1.6x cheaper than random  0 of 50 not found
+    gp         asha     31.9 ±  4.8 full runs  median   23.3    2.7x cheaper than random  3 of 50 not found
+    evolution  full     60.1 ±  6.7 full runs  median   45.5    1.4x cheaper than random  0 of 50 not found
+    evolution  asha     39.9 ±  4.4 full runs  median   29.5    2.1x cheaper than random  0 of 50 not found
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
-import time
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -68,35 +75,58 @@ def cost_to_target(
     return paid, most
 
 
+class Results:
+    """Costs by (strategy, rungs, seed), and the file that keeps them, if one is named."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.found: dict[tuple[str, bool, int], tuple[float, int]] = {}
+        if path is not None and path.exists():
+            for line in path.read_text().splitlines():
+                strategy, rungs, seed, paid, proposals = json.loads(line)
+                self.found[strategy, rungs, seed] = paid, proposals
+
+    def add(self, key: tuple[str, bool, int], paid: float, proposals: int) -> None:
+        self.found[key] = paid, proposals
+        if self._path is not None:
+            with open(self._path, "a") as file:
+                file.write(json.dumps([*key, paid, proposals]) + "\n")
+
+    def line(self, strategy: str, rungs: bool, most: int) -> str:
+        """One row of the table; the ratio is to `random` at full fidelity, over the same seeds."""
+        costs = {seed: v for (s, r, seed), v in self.found.items() if (s, r) == (strategy, rungs)}
+        paid = [c for c, _ in costs.values()]
+        mean, error = statistics.fmean(paid), statistics.stdev(paid) / len(paid) ** 0.5
+        base = [self.found[key][0] for seed in costs if (key := ("random", False, seed)) in self.found]
+        ratio = f"{statistics.fmean(base) / mean:5.1f}x cheaper than random" if base else ""
+        late = sum(n == most for _, n in costs.values())
+        return (
+            f"{strategy:<10} {'asha' if rungs else 'full':<5} {mean:7.1f} ± {error:4.1f} full runs  "
+            f"median {statistics.median(paid):6.1f}  {ratio}  {late} of {len(paid)} not found"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--repeats", type=int, default=50)
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
     parser.add_argument("--most", type=int, default=300)
+    parser.add_argument("--results", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     feasible = FeasibleSet(Space(), Budget.parse("5.1GFLOPs"))
     errors = [expected_mm(s) for s in feasible.draw(20_000, np.random.default_rng(1))]
     target = float(np.quantile(errors, 0.01))
     print(f"best 1 %: at most {target:.2f} mm (median of the set {np.median(errors):.2f})")
-    baseline = None
+    results = Results(arguments.results)
     for strategy in arguments.strategies.split(","):
+        for seed in range(arguments.repeats):  # both columns grow together, so that a part is of use
+            for rungs in (False, True):
+                if (strategy, rungs, seed) not in results.found:
+                    cost = cost_to_target(feasible, strategy, rungs, target, seed, arguments.most)
+                    results.add((strategy, rungs, seed), *cost)
         for rungs in (False, True):
-            begun = time.perf_counter()
-            found = [
-                cost_to_target(feasible, strategy, rungs, target, seed, arguments.most)
-                for seed in range(arguments.repeats)
-            ]
-            paid = [c for c, _ in found]
-            mean, error = statistics.fmean(paid), statistics.stdev(paid) / len(paid) ** 0.5
-            baseline = baseline or mean
-            late = sum(n == arguments.most for _, n in found)
-            print(
-                f"{strategy:<10} {'asha' if rungs else 'full':<5} {mean:7.1f} ± {error:4.1f} full runs  "
-                f"median {statistics.median(paid):6.1f}  {baseline / mean:5.1f}x cheaper than random  "
-                f"{late} of {len(found)} not found  {time.perf_counter() - begun:.0f} s",
-                flush=True,
-            )
+            print(results.line(strategy, rungs, arguments.most), flush=True)
 
 
 if __name__ == "__main__":
