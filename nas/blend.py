@@ -32,6 +32,7 @@ class Blend:
 
     @property
     def chosen(self) -> tuple[int, ...]:
+        """Members that were drawn at least once."""
         return tuple(i for i, weight in enumerate(self.weights) if weight)
 
 

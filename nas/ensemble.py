@@ -20,20 +20,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import guarded
-from space.commandline import Parser
+from nas.cli import add_where, guarded, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from space.commandline import Parser
+
 
 def parser() -> Parser:
     """The flags of this command."""
-    p = Parser(
-        prog="python -m nas.ensemble",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = parser_of("nas.ensemble", __doc__)
     p.add_argument("run", type=Path, metavar="RUN", help="folder of a search, with networks in retrain/")
     p.add_argument(
         "--members", nargs="+", default=(), metavar="NAME", help="folders under retrain/; default all"
@@ -48,13 +45,12 @@ def parser() -> Parser:
         "--frames", type=int, default=200, help="images a subject to select on; 0 is all (default 200)"
     )
     p.add_argument("--seed", type=int, default=0, help="of the division of the validation subjects in halves")
-    p.add_argument("--data", type=Path, metavar="DIR", help="the data set, where it has moved")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    p.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    add_where(p)
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
     args = parser().parse_args(argv)
     return guarded(lambda: _run(args))
 

@@ -23,13 +23,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import guarded
-from space.commandline import Parser
+from nas.cli import guarded, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nas.exports.source import Source, Written
+    from space.commandline import Parser
 
 MODULES = {"json": "document", "jmlr": "jmlr", "timm": "timm_resnet", "scrfd": "scrfd", "onnx": "onnx_file"}
 FORMATS = tuple(MODULES)
@@ -37,9 +37,7 @@ FORMATS = tuple(MODULES)
 
 def parser() -> Parser:
     """The flags of this command."""
-    p = Parser(
-        prog="python -m nas.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    p = parser_of("nas.export", __doc__)
     p.add_argument(
         "source", metavar="RUN_OR_SPEC", help="a run's folder, a spec file, or a name such as resnet34"
     )
@@ -53,6 +51,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
     args = parser().parse_args(argv)
     return guarded(lambda: _run(args))
 

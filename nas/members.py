@@ -36,6 +36,7 @@ class Member:
 
     @property
     def arch(self) -> ArchSpec:
+        """Its architecture."""
         return ArchSpec.from_dict(self.record["arch"])
 
     @property
@@ -45,6 +46,7 @@ class Member:
 
     @property
     def trainval(self) -> bool:
+        """Whether it has seen the validation subjects."""
         return self.record["trainval"]
 
     @property
@@ -54,6 +56,7 @@ class Member:
 
     @property
     def macs(self) -> int:
+        """Multiply-adds of one forward pass at 256x256."""
         return self.record["macs"]
 
     @property

@@ -20,20 +20,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import guarded
-from space.commandline import Parser
+from nas.cli import add_where, guarded, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from space.commandline import Parser
+
 
 def parser() -> Parser:
     """The flags of this command."""
-    p = Parser(
-        prog="python -m nas.predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = parser_of("nas.predict", __doc__)
     p.add_argument("run", type=Path, metavar="RUN", help="folder of a search, with networks in retrain/")
     p.add_argument("--split", choices=("val", "test"), required=True, help="val: the validation subjects")
     p.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
@@ -42,13 +39,12 @@ def parser() -> Parser:
     p.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image")
     p.add_argument("--overlay", type=int, default=0, metavar="N", help="pictures of meshes over images")
     p.add_argument("--skip-missing", action="store_true", help="leave out images without usable landmarks")
-    p.add_argument("--data", type=Path, metavar="DIR", help="the data set, where it is not the run's own")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    p.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    add_where(p)
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
     args = parser().parse_args(argv)
     return guarded(lambda: _run(args))
 

@@ -62,6 +62,8 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    """What was predicted, by whom, and how well."""
+
     images: int
     network: str
     l_error_mm: float | None  # where there are labels

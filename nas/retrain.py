@@ -23,13 +23,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.cli import guarded
-from space.commandline import Parser
+from nas.cli import guarded, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nas.retrain_job import RetrainJob
+    from space.commandline import Parser
 
 SCHEDULE = {  # fields of proxy_tasks.task.Proxy
     "resolution": (int, "side of the crop, pixels"),
@@ -55,11 +55,7 @@ SCHEDULE = {  # fields of proxy_tasks.task.Proxy
 
 def parser() -> Parser:
     """The flags of this command."""
-    p = Parser(
-        prog="python -m nas.retrain",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = parser_of("nas.retrain", __doc__)
     p.add_argument("run", type=Path, metavar="RUN", help="folder of a search")
     what = p.add_argument_group("what to train")
     what.add_argument(
@@ -98,6 +94,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
     args = parser().parse_args(argv)
     again = "run the same command again to go on from the last checkpoint"
     return guarded(lambda: _run(args), after_interrupt=again)

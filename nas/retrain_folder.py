@@ -134,4 +134,5 @@ class RetrainFolder:
 
 
 def as_row(epoch: Epoch) -> Row:
+    """A row of history.csv: number, passes over the images so far, metrics, seconds."""
     return {"epoch": epoch.number, "epochs_trained": epoch.epochs, **epoch.metrics, "seconds": epoch.seconds}

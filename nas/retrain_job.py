@@ -43,12 +43,15 @@ class RetrainJob:
 
     @property
     def folder_name(self) -> str:
+        """Name of the folder that is this run's alone."""
         return f"{self.arch.id}-{self.settings_id}-s{self.seed}"
 
     def folder(self, run: Path) -> Path:
+        """Its folder below `run`."""
         return run / "retrain" / self.folder_name
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and for the workers."""
         return {
             "arch": self.arch.to_dict(),
             "name": self.name,
@@ -61,5 +64,6 @@ class RetrainJob:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RetrainJob:
+        """Inverse of to_dict."""
         arch, proxy = ArchSpec.from_dict(values["arch"]), Proxy.from_dict(values["proxy"])
         return cls(**{**values, "arch": arch, "proxy": proxy})

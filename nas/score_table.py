@@ -92,6 +92,7 @@ def subject_resamples(
 
 
 def to_csv(rows: list[TableRow]) -> str:
+    """The rows as CSV with a heading, in full precision; an empty cell where there is no interval."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -51,6 +51,7 @@ class Estimate:
 
     @property
     def mean(self) -> float:
+        """Mean of `values`, mm."""
         return statistics.fmean(self.values)
 
     @property
@@ -86,6 +87,7 @@ def pooled_noise(groups: Iterable[Sequence[float]]) -> Noise | None:
 
 
 def t_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's t."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, probability))

@@ -16,21 +16,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import guarded
-from space.commandline import Parser
+from nas.cli import guarded, parser_of
 
 if TYPE_CHECKING:
     from reports.run import Run
     from reports.tables import Section, Table
+    from space.commandline import Parser
 
 
 def parser() -> Parser:
     """The flags of this command."""
-    p = Parser(
-        prog="python -m reports.build",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    p = parser_of("reports.build", __doc__)
     p.add_argument("run", type=Path, metavar="RUN", help="folder of a search, finished or running")
     p.add_argument(
         "--predictions",
@@ -43,6 +39,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
     args = parser().parse_args(argv)
     return guarded(
         lambda: _run(args), after_interrupt="the report that stood there may be incomplete, build it again"

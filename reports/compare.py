@@ -14,20 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import guarded
-from space.commandline import Parser
+from nas.cli import guarded, parser_of
 
 if TYPE_CHECKING:
     from reports.run import Run
     from reports.tables import Section
+    from space.commandline import Parser
 
 
 def parser() -> Parser:
-    p = Parser(
-        prog="python -m reports.compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """The flags of this command."""
+    p = parser_of("reports.compare", __doc__)
     p.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of two or more searches")
     p.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default compare-A-B beside the first)"
@@ -36,6 +33,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
     args = parser().parse_args(argv)
     return guarded(lambda: _run(args), after_interrupt="compare again, what stands there may be incomplete")
 

@@ -45,10 +45,12 @@ class Scored:
 
     @property
     def subjects(self) -> NDArray[np.str_]:
+        """Subject of each image (n,)."""
         return np.array([row.subject_id for row in self.rows])
 
     @property
     def actions(self) -> NDArray[np.str_]:
+        """Facial action of each image (n,)."""
         return np.array([row.facial_action for row in self.rows])
 
 

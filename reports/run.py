@@ -46,10 +46,12 @@ class Run:
 
     @property
     def name(self) -> str:
+        """Name of its folder."""
         return self.path.resolve().name
 
     @property
     def proposals(self) -> list[TrialRecord]:
+        """Runs that a strategy proposed: neither control nor re-runs."""
         return [record for record in self.records if record.role == "proposal"]
 
     @property
@@ -75,6 +77,7 @@ class Run:
 
     @property
     def strategy(self) -> str:
+        """How architectures were proposed."""
         return str(self.info.get("config", {}).get("strategy", "random"))
 
     @property

@@ -24,6 +24,7 @@ DYNAMIC_FILE = "model.onnx"
 
 
 def fixed_file(batch: int) -> str:
+    """Name of the file for exactly `batch` images."""
     return f"model-b{batch}.onnx"
 
 

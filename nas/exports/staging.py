@@ -39,6 +39,7 @@ def probe(side: int = 64, count: int = 2) -> Tensor:
 
 
 def outputs_of(model: nn.Module, images: Tensor) -> Tensor:
+    """What the network says of images (B, 3, S, S), in evaluation mode."""
     model.eval()
     with torch.inference_mode():
         return model(images)

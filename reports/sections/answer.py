@@ -29,6 +29,7 @@ _COLUMNS = (
 
 
 def section(run: Run, selection: Selection) -> Section:
+    """Verdict, best and control, ranking, cost, and what to run next."""
     return Section(
         key="answer",
         title="The answer",

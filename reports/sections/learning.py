@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def section(run: Run, selection: Selection) -> Section:
+    """Curves, rungs, and the best so far; `selection` is that of the search's own proxy."""
     shown = [r for r in run.records if r.curve and r.fidelity == run.fidelity]
     steps = progress(run)
     control = selection.control.mean if selection.control else None

@@ -17,6 +17,7 @@ GROUPS = {"depths and widths": (*DEPTHS, *WIDTHS), "shares of the FLOPs": SHARES
 
 
 def section(run: Run, selection: Selection) -> Section:
+    """Importances with their uncertainty; facts alone where there are too few trials."""
     trials = run.complete
     facts = {"n": Fact(len(trials), "d"), "fewest": Fact(FEWEST, "d"), "level": Fact(95, "d", "%")}
     if len(trials) < FEWEST:

@@ -32,6 +32,7 @@ COLUMNS = (
 
 
 def section(run: Run, selection: Selection) -> Section:
+    """EDF, bands and figures of the proposals; `selection` is that of the search's own proxy."""
     populations = named_populations(run)
     control = selection.control.mean if selection.control else None
     bands = {name: edf.bootstrap_band(errors(p), censored=censored(p)) for name, p in populations.items()}

@@ -27,6 +27,7 @@ _COLUMNS = (
 
 
 def section(run: Run, selection: Selection) -> Section:
+    """Shares of the FLOPs by stage, of all and of the best tenth."""
     trials = sorted(run.complete, key=lambda r: (r.l_error_mm, r.arch.id))
     values = np.array([shares(r.arch) for r in trials])
     top = values[: math.ceil(BEST * len(trials))]

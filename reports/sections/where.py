@@ -35,6 +35,7 @@ _COLUMNS = (
 
 
 def section(run: Run, selection: Selection) -> Section:
+    """Error against each property, and the ranges of the best; `selection` of the search's own proxy."""
     trials = run.complete
     values = {key: np.array([AXES[key].get(r) for r in trials], dtype=float) for key in PROPERTIES}
     x = np.array([r.l_error_mm for r in trials])
