@@ -25,7 +25,7 @@ from typing import Any
 
 from nas import race
 from nas.plan import Plan
-from nas.store import REPEATS, Store, TrialRecord
+from nas.store import REPEATS, Store, StoreError, TrialRecord
 from nas.suggest import Suggester
 from nas.trial import Ending, Job, intervals
 from proxy_tasks.engine import Epoch
@@ -124,6 +124,11 @@ class Driver:
     def ended(self, job: Job, ending: Ending) -> None:
         """Record how a job ended, or hand it out again."""
         self.in_flight.pop(job.key, None)
+        if ending.status == "disk":
+            raise StoreError(
+                f"trial {job.key} could not write its checkpoint or its data ({ending.reason}): what was "
+                "recorded so far is safe; free space, then continue with --resume"
+            )
         again = self._again(job, ending)
         if again is not None:
             self._ready.appendleft(again)
@@ -141,7 +146,7 @@ class Driver:
         )  # fmt: skip
         if state == "complete" and job.proxy.id == self.plan.proxy.id:
             self._seconds.append(ending.seconds)
-        Path(job.checkpoint).unlink(missing_ok=True)
+        _remove(Path(job.checkpoint))
         for watcher in self.watchers:
             watcher.finished(job, state, value, ending.reason)
 
@@ -345,3 +350,9 @@ class Driver:
             return True
         scale = proxy.epochs / self.plan.proxy.epochs
         return math.ceil(runs / max(1, self.slots)) * each * scale <= left
+
+
+def _remove(checkpoint: Path) -> None:
+    """A trial's checkpoint, and what lies beside it under its name: the one before, or a half-written one."""
+    for path in (checkpoint, *checkpoint.parent.glob(f"{checkpoint.name}.*")):
+        path.unlink(missing_ok=True)

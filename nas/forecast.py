@@ -22,6 +22,7 @@ from proxy_tasks.task import Proxy
 STEPS = 3  # timed, after one that is not
 VALIDATION = 0.25  # validation images for each training image: 20 % against 80 % of the subjects
 FORWARD = 1 / 3  # of a training step's cost
+CHECKPOINTS = 3  # of a live trial: the newest, the one before, and one that is being written
 STORE_BYTES = 20_000  # a trial in the journal
 CURVE_BYTES = 10_000  # a trial's TensorBoard file
 
@@ -62,7 +63,8 @@ def forecast(plan: Plan, data: Path | None, slots: int, threads: int) -> Forecas
         slots=slots,
         memory_bytes=largest_peak(plan, calibration),
         memory_measured=calibration.measured,
-        disk_bytes=slots * plan.control.params() * 8 + sum(runs.values()) * (STORE_BYTES + CURVE_BYTES),
+        disk_bytes=slots * CHECKPOINTS * plan.control.params() * 8
+        + sum(runs.values()) * (STORE_BYTES + CURVE_BYTES),
         cache_bytes=in_cache * crop,
     )
 

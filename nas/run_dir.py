@@ -3,7 +3,7 @@
     runs/<name>/run.json       config, seed, versions, data, hardware, baseline
                 study.log      the store (Optuna journal), unless --storage names another
                 best/*.json    specs of the winner and of those tied with it
-                checkpoints/   one file for each unfinished trial, <study>_<number>.pt
+                checkpoints/   of each unfinished trial, <study>_<number>.pt, and the one before (.previous)
                 tensorboard/   learning curves, one folder a trial
                 log.txt        what Ray, Optuna and torch had to say
                 lock           held (flock) by the one search that may write

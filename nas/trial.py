@@ -10,6 +10,7 @@ driver knowing.
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import json
@@ -121,7 +122,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job ended: 'complete', 'stopped' (a rung), 'failed', 'memory' (out of it), 'lost' (worker gone).
+    """How a job ended: 'complete', 'stopped' (a rung), 'failed', 'memory' or 'disk' (out of it), 'lost' (no
+    worker any more).
 
     `points` are (interval, L_error mm) of every validation that the checkpoint knows, also those that
     were reported to a driver which is no more.
@@ -151,6 +153,8 @@ def run(job: Job, objective: Objective, report: Callable[[Epoch], bool]) -> Endi
         outcome = objective.run(job.arch, job.seed, job.proxy, checkpoint, report)
     except Exception as error:
         log.exception("trial %s failed", job.key)
+        if _is_disk_full(error):
+            return Ending("disk", "no space left on the device", hardware=_hardware(objective))
         status = "memory" if _is_out_of_memory(error) else "failed"
         _release_memory()
         return Ending(status, _sentence(error), hardware=_hardware(objective))
@@ -172,6 +176,15 @@ def _ending(outcome: Outcome, hardware: str) -> Ending:
 def _is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Also where the disk's own error lies behind torch's, which names a line of its writer."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _release_memory() -> None:

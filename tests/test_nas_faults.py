@@ -6,15 +6,19 @@ import os
 import random
 import signal
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import torch
 from nas_tools import driver, proposals, search, small_plan
 
 from nas.driver import ATTEMPTS, DONE, Driver
 from nas.inprocess import run_all
+from nas.run_dir import RunDir
 from nas.standin import Standin
-from nas.store import REPEATS, Store
+from nas.store import REPEATS, Store, StoreError
 from nas.trial import Ending, Job
+from proxy_tasks import checkpoint as checkpoints
 
 
 class Logged(Standin):
@@ -182,9 +186,29 @@ def test_a_control_that_fails_is_tried_again_and_then_left(tmp_path):
     assert len([r for r in records if r.role == "control"]) <= 4
 
 
-def test_checkpoints_do_not_outlive_their_trials(tmp_path):
-    search(tmp_path, small_plan(trials=4))
+class Kept(Standin):
+    """The stand-in with a checkpoint of the engine beside its own, and a look at the folder each interval."""
+
+    seen: ClassVar[list[set[str]]] = []
+
+    def run(self, spec, seed, proxy, checkpoint, report):
+        def looked(epoch):
+            checkpoints.save(checkpoint.with_name(f"{checkpoint.name}.engine"), {"epoch": epoch.number})
+            self.seen.append({p.name.partition(".pt")[0] for p in checkpoint.parent.iterdir()})
+            return report(epoch)
+
+        return super().run(spec, seed, proxy, checkpoint, looked)
+
+
+def test_checkpoints_are_of_the_live_trial_alone_and_do_not_outlive_it(tmp_path):
+    records = search(tmp_path, small_plan(trials=4), Kept())
+    assert Kept.seen == [{f"{r.study}_{r.number}"} for r in by_start(records) for _ in r.curve]
     assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def by_start(records):
+    """In the order of their training: the control, the proposals, the race."""
+    return sorted(records, key=lambda r: (r.role == "repeat", r.role == "proposal", r.number))
 
 
 def test_the_storage_alone_is_enough_to_rebuild_every_table(tmp_path):
@@ -194,16 +218,14 @@ def test_the_storage_alone_is_enough_to_rebuild_every_table(tmp_path):
     one = driver(tmp_path / "run", small_plan(trials=6))
     run_all(one, Standin())
     before = table(select(one.store.records()), 154.0)
-    for left in (tmp_path / "run").iterdir():
-        if left.name not in ("study.log", "run.json"):
-            assert left.name == "checkpoints"
-            left.rmdir()
-    assert table(select(Store.open(tmp_path / "run").records()), 154.0) == before
+    alone = RunDir(tmp_path / "alone")
+    alone.path.mkdir()
+    alone.study_log.write_bytes((tmp_path / "run" / "study.log").read_bytes())
+    found = Store.connect(alone, None).records()
+    assert found == one.store.records() and table(select(found), 154.0) == before
 
 
 def test_a_full_disk_stops_the_driver_with_a_sentence(tmp_path, monkeypatch):
-    from nas.store import StoreError
-
     one = driver(tmp_path, small_plan())
     for _ in range(3):
         first_job(one)  # the control's, which were written when the search began
@@ -217,6 +239,21 @@ def test_a_full_disk_stops_the_driver_with_a_sentence(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert Store.open(tmp_path).records(REPEATS)
     assert isinstance(driver(tmp_path, small_plan()).next(), Job)
+
+
+@pytest.mark.parametrize("how", ["a plain write", "torch.save"])
+def test_a_disk_too_full_for_a_checkpoint_ends_the_search_and_fails_no_trial(tmp_path, how):
+    class Full(Standin):
+        def run(self, spec, seed, proxy, checkpoint, report):
+            with open("/dev/full", "wb") as file:
+                torch.save({"a": torch.zeros(100_000)}, file) if how == "torch.save" else file.write(
+                    b"a" * 10**6
+                )
+
+    with pytest.raises(StoreError, match=r"could not write its checkpoint.*no space left.*--resume"):
+        search(tmp_path, small_plan(trials=3), Full())
+    assert {r.state for r in Store.open(tmp_path).records()} == {"running"}
+    assert {r.state for r in search(tmp_path, small_plan(trials=3))} == {"complete"}
 
 
 def test_a_driver_says_done_only_when_nothing_is_in_flight(tmp_path):

@@ -1,8 +1,11 @@
 """The command line: what is wrong is one sentence, exit 2 and nothing written; what is right runs."""
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -268,7 +271,6 @@ def test_a_search_in_which_every_proposal_fails_is_status_1_with_the_commonest_r
 
 
 def test_ctrl_c_is_status_130_with_how_to_resume(capsys, monkeypatch):
-    import os
     import signal
 
     from nas.standin import Standin
@@ -284,6 +286,59 @@ def test_ctrl_c_is_status_130_with_how_to_resume(capsys, monkeypatch):
     assert "go on with: python -m nas.search --resume --out run" in capsys.readouterr().err
     monkeypatch.setattr(Standin, "run", real)
     assert search.main(["--resume", "--out", "run"]) == 0
+
+
+def test_a_second_search_in_a_directory_is_refused_with_who_holds_it(capsys, done):
+    with RunDir(done[0]).locked():
+        assert search.main(["--resume", "--out", str(done[0])]) == 2
+    text = capsys.readouterr().err
+    assert "a search is already running in" in text and "process " in text and text.count("\n") == 1
+
+
+CTRL_C = """
+import os, signal
+from nas.session import Interrupts
+interrupts = Interrupts()
+with interrupts.caught():
+    for _ in range({times}):
+        os.kill(os.getpid(), signal.SIGINT)
+    print("still here", interrupts.pending)
+"""
+
+
+@pytest.mark.parametrize(("times", "status", "printed"), [(1, 0, "still here True\n"), (2, 130, "")])
+def test_the_first_ctrl_c_waits_for_a_safe_moment_and_the_second_does_not(times, status, printed):
+    code, root = CTRL_C.format(times=times), str(Path(search.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+    assert (done.returncode, done.stdout, done.stderr) == (status, printed, "")
+
+
+def test_on_a_terminal_one_bar_says_how_it_is_going(tmp_path):
+    screen, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 160))
+    root = Path(search.__file__).parents[1]
+    command = [
+        sys.executable,
+        "-m",
+        "nas.search",
+        *SMALL,
+        *STANDIN,
+        "--trials",
+        "2",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, cwd=root)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while part := os.read(screen, 4096):
+            shown += part
+    table, _ = process.communicate()
+    os.close(screen)
+    assert process.returncode == 0 and b"rank" in table
+    last = shown.decode().replace("\r\n", "\n").rstrip("\n").rpartition("\r")[2]
+    assert "%|" in last and "best" in last and "control" in last and "\n" not in shown.decode().strip()
 
 
 @pytest.mark.parametrize("module", ["nas.search", "nas.status"])
