@@ -59,9 +59,9 @@ def test_a_texel_painted_at_a_landmark_is_drawn_where_the_label_says(studio):
         look = type(person.look)(
             **{f: getattr(person.look, f) for f in person.look.__slots__} | {"style": "shaved", "shine": 0.0}
         )
-        render.draw_head(
-            image, whole.astype(np.float32), studio.shader, texture, light, look, np.zeros(2, np.float32)
-        )
+        placed, ahead = whole.astype(np.float32), np.zeros(2, np.float32)
+        xy = pose.project(placed, size)
+        render.draw_head(image, placed, xy, studio.shader, texture, light, look, ahead)
         row, col = np.nonzero(image[..., 1] > 100)
         assert len(row) > 3, landmark
         assert np.hypot(col.mean() - points[vertex, 0], row.mean() - points[vertex, 1]) < 1.6, landmark

@@ -32,7 +32,7 @@ def soup(rng, count, height, width):
 def test_visible_pixels_equal_a_brute_force_z_buffer(seed):
     height, width = 48, 64
     xy, inverse_depth, triangles = soup(np.random.default_rng(seed), 40, height, width)
-    corners = inverse_depth[triangles][None]
+    corners = inverse_depth[triangles.T][None]
     seen = rasterise(xy, inverse_depth, triangles, corners, height, width)
     nearest, owner = brute_force(xy, inverse_depth, triangles, height, width)
     found = np.full(height * width, -1)
@@ -44,7 +44,7 @@ def test_visible_pixels_equal_a_brute_force_z_buffer(seed):
 
 def test_attributes_are_affine_on_the_image():
     xy = np.array([[2.3, 1.1], [40.2, 7.7], [11.9, 28.4]], np.float32)
-    corners = np.stack([xy[:, 0], xy[:, 1]])[:, None]
+    corners = np.stack([xy[:, 0], xy[:, 1]])[:, :, None]
     seen = rasterise(xy, np.ones(3, np.float32), np.array([[0, 1, 2]]), corners, 32, 48)
     assert len(seen.pixel) > 300
     assert np.abs(seen.values[0] - seen.pixel % 48).max() < 1e-3
@@ -64,7 +64,7 @@ def test_neighbouring_triangles_leave_no_gap():
         [np.stack([a, a + side, a + 1], 1), np.stack([a + 1, a + side, a + side + 1], 1)]
     )
     xy = grid.astype(np.float32)
-    corners = np.zeros((1, len(triangles), 3), np.float32)
+    corners = np.zeros((1, 3, len(triangles)), np.float32)
     seen = rasterise(xy, np.ones(len(xy), np.float32), triangles, corners, 32, 32)
     covered = np.zeros((32, 32), bool)
     covered.ravel()[seen.pixel] = True
@@ -73,7 +73,7 @@ def test_neighbouring_triangles_leave_no_gap():
 
 def test_flat_and_far_away_triangles_show_nothing():
     xy = np.array([[5, 5], [9, 9], [7, 7], [500, 500], [510, 500], [500, 510]], np.float32)
-    corners = np.zeros((1, 2, 3), np.float32)
+    corners = np.zeros((1, 3, 2), np.float32)
     seen = rasterise(xy, np.ones(6, np.float32), np.array([[0, 1, 2], [3, 4, 5]]), corners, 32, 32)
     assert len(seen.pixel) == 0
 

@@ -90,7 +90,7 @@ def raster_against_painter() -> tuple[float, float]:
     points[:, 2] -= np.float32(0.53)
     xy = pose.project(points, 800)
     triangles = studio.head.triangles[raster.facing(xy, studio.head.triangles)]
-    corners = np.random.default_rng(0).random((4, len(triangles), 3)).astype(np.float32)
+    corners = np.random.default_rng(0).random((4, 3, len(triangles))).astype(np.float32)
     inverse = np.reciprocal(-points[:, 2])
 
     def painter(_: int) -> list[np.ndarray]:
@@ -101,12 +101,12 @@ def raster_against_painter() -> tuple[float, float]:
             cv2.fillConvexPoly(ids, fixed[k], k, cv2.LINE_8, 4)
         pixel = np.flatnonzero(ids >= 0)
         t = ids.ravel()[pixel]
-        x, y = xy[:, 0][triangles], xy[:, 1][triangles]
+        x, y = raster._corners(xy, triangles)
         area = raster._twice_area(x, y)
-        dx, dy = (pixel % 800 - x[t, 0]).astype(np.float32), (pixel // 800 - y[t, 0]).astype(np.float32)
+        dx, dy = (pixel % 800 - x[0, t]).astype(np.float32), (pixel // 800 - y[0, t]).astype(np.float32)
         slopes = [raster._gradient(x, y, area, corner) for corner in corners]
         return [
-            c[t, 0] + right[t] * dx + down[t] * dy for c, (right, down) in zip(corners, slopes, strict=True)
+            c[0, t] + right[t] * dx + down[t] * dy for c, (right, down) in zip(corners, slopes, strict=True)
         ]
 
     def ours(_: int) -> raster.Fragments:

@@ -10,6 +10,6 @@ frames    one labelled frame in memory          dataset  a folder of them
 from proxy_tasks.jmlr.synthetic.dataset import synthesize
 from proxy_tasks.jmlr.synthetic.model import FaceModel, default_model, load_model
 
-VERSION = 1  # raise when the same request makes other faces, so that nobody is served the old ones
+VERSION = 2  # raise when the same request makes other faces, so that nobody is served the old ones
 
 __all__ = ["VERSION", "FaceModel", "default_model", "load_model", "synthesize"]

@@ -14,15 +14,15 @@ def draw_background(rng: np.random.Generator) -> NDArray[np.uint8]:
     tint = rng.normal(0.0, 8.0, 3)
     level = rng.uniform(25.0, 205.0)
     slope = rng.normal(0.0, 25.0, 2)
-    y, x = np.mgrid[-1.0 : 1.0 : _SIDE * 1j, -1.0 : 1.0 : _SIDE * 1j].astype(np.float32)
-    canvas = (level + slope[0] * x + slope[1] * y)[..., None] + tint.astype(np.float32)
-    canvas = np.ascontiguousarray(canvas, np.float32)
+    along = np.linspace(-1.0, 1.0, _SIDE)
+    flat = level + slope[0] * along + (slope[1] * along)[:, None]
+    canvas = np.asarray(cv2.merge([(flat + shift).astype(np.float32) for shift in tint]), np.float32)
     for _ in range(rng.integers(0, 9)):
         _shape(canvas, level, rng)
     soft = np.asarray(cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.7, 4.5))))
     texture = rng.normal(0.0, rng.uniform(0.0, 5.0), (34, 34)).astype(np.float32)
-    soft = soft + np.asarray(cv2.resize(texture, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC))[..., None]
-    return np.clip(soft, 0.0, 255.0).astype(np.uint8)
+    rough = cv2.resize(texture, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.add(soft, cv2.merge([rough] * 3), dtype=cv2.CV_8U), np.uint8)
 
 
 def _shape(canvas: NDArray[np.float32], level: float, rng: np.random.Generator) -> None:

@@ -156,7 +156,7 @@ def write_subject(studio: Studio, order: Order, index: int) -> list[Row]:
         image.mkdir(parents=True, exist_ok=True)
         (image / f"{frame.img_id}_ar.jpg").write_bytes(encode(frame.image, JPEG_QUALITY))
         marks.mkdir(parents=True, exist_ok=True)
-        text = "".join(f"{x:.2f} {y:.2f}\n" for x, y in frame.landmarks68)
+        text = ("%.2f %.2f\n" * 68) % tuple(frame.landmarks68.ravel().tolist())
         (marks / f"{frame.img_id}_68landmarks.txt").write_text(text)
         if index < order.subjects:
             info.mkdir(parents=True, exist_ok=True)

@@ -142,9 +142,9 @@ class Subject:
         seen[studio.swaying] += studio.sway * ((whole @ body + seat)[studio.swaying] - seen[studio.swaying])
         gaze = _gaze(turn, rng)
         points = seen.astype(np.float32)
-        face = render.draw_head(image, points, studio.shader, self.atlas, light, self.look, gaze)
-        area = render.window(pose.project(points, studio.size), studio.size)
-        return render.camera(image, area, studio.noise, rng), face
+        xy = pose.project(points, studio.size)
+        face = render.draw_head(image, points, xy, studio.shader, self.atlas, light, self.look, gaze)
+        return render.camera(image, render.window(xy, studio.size), studio.noise, rng), face
 
 
 def _gaze(turn: pose.Pose, rng: np.random.Generator) -> Float:

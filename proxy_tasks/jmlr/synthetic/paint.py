@@ -55,7 +55,7 @@ def _image(planes: Float) -> Image:
 
 
 def paint_atlas(stencils: Stencils, grain: Grain, look: Look, rng: np.random.Generator) -> Image:
-    """The atlas (SIDE, SIDE, 3) of one person, BGR."""
+    """The atlas (SIDE, SIDE, 4) of one person, BGR and nothing: cv2.remap takes 2.5 times as long on 3."""
     whole = np.empty((atlas.SIDE, atlas.SIDE, 3), np.uint8)
     whole[:] = np.clip(look.skin, 0.0, 255.0).astype(np.uint8)
     whole[:SIDE, :SIDE] = _image(_face(stencils, grain, look, rng))
@@ -66,7 +66,7 @@ def paint_atlas(stencils: Stencils, grain: Grain, look: Look, rng: np.random.Gen
     u, v, half = (round(k * atlas.SIDE) for k in atlas.EAR)
     ear = look.skin * np.array([0.92, 0.93, 1.0], np.float32)
     whole[v - half : v + half + 1, u - half : u + half + 1] = np.clip(ear, 0.0, 255.0).astype(np.uint8)
-    return whole
+    return np.asarray(cv2.cvtColor(whole, cv2.COLOR_BGR2BGRA), np.uint8)
 
 
 def _skin(fine: Float, mottle: Float, look: Look) -> Float:
