@@ -70,8 +70,12 @@ def by_epoch(run: Run) -> Table:
 
 
 def between(cheap: Run, dear: Run) -> tuple[Table, NDArray[np.float64]]:
-    """Architectures that two runs share: their agreement, and (n, 2) mean errors of each, mm."""
-    return _between((cheap.name, mean_errors(cheap.records)), (dear.name, mean_errors(dear.records)))
+    """Architectures that two runs share: their agreement, and (n, 2) mean errors of each, mm.
+
+    Each run at the proxy of its own proposals; ValueError where no architecture is shared.
+    """
+    own = [[r for r in run.records if r.fidelity == run.fidelity] for run in (cheap, dear)]
+    return _between((cheap.name, mean_errors(own[0])), (dear.name, mean_errors(own[1])))
 
 
 def between_fidelities(run: Run) -> tuple[Table, NDArray[np.float64]] | None:

@@ -69,6 +69,15 @@ def test_two_runs_are_paired_by_architecture():
     assert table.rows[0]["n"] == len(pairs)
 
 
+def test_a_race_at_another_proxy_does_not_mix_into_the_errors_of_a_pair():
+    plain = run(12)
+    race = [
+        dataclasses.replace(r, fidelity="long-1", l_error_mm=r.l_error_mm - 20) for r in plain.records[:5]
+    ]
+    raced = dataclasses.replace(plain, records=(*plain.records, *race))
+    assert (fidelity.between(raced, plain)[1] == fidelity.between(plain, plain)[1]).all()
+
+
 def test_runs_without_a_shared_architecture_are_refused():
     with pytest.raises(ValueError, match="no finished architecture in common"):
         fidelity.between(run(3, controls=0, repeats=1), run(3, seed=9, controls=0, repeats=1))
