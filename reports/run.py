@@ -38,9 +38,10 @@ class Run:
         if not run.complete:
             counts = Counter(record.state for record in run.records)
             seen = ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) or "nothing begun"
+            hint = "wait for the first one, or " if run.active else ""
             raise RunError(
-                f"{folder.path} has no finished proposal to report on ({seen}): wait for the first one, "
-                f"or see what happened with python -m nas.status {folder.path}"
+                f"{folder.path} has no finished proposal to report on ({seen}): {hint}"
+                f"see what happened with python -m nas.status {folder.path}"
             )
         return run
 
