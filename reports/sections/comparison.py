@@ -23,6 +23,7 @@ from reports.tables import Column, Drawing, Fact, Section, Table, Value
 _PAIRS = (
     Column("first", "First"),
     Column("second", "Second"),
+    Column("real", "Difference"),
     Column("n_first", "n first", "d"),
     Column("n_second", "n second", "d"),
     Column("wins", "P(first beats second)", ".3f"),
@@ -33,7 +34,6 @@ _PAIRS = (
     Column("p_holm", "p, Holm", ".2g"),
     Column("needed", "Sample size", ",.0f"),
     Column("more", "Still needed", ",.0f"),
-    Column("real", "Difference"),
 )
 
 
@@ -51,7 +51,7 @@ def sections(runs: Sequence[Run], names: Sequence[str]) -> list[Section]:
             title="Pair by pair",
             tables=(pairs,),
             facts={
-                "pairs": Fact(len(pairs.rows), "d"),
+                "tested": Fact(sum("p_value" in row for row in pairs.rows), "d"),
                 "level": Fact(100 * LEVEL, ".0f", "%"),
                 "power": Fact(POWER, ".1f"),
                 "pruned": Fact(sum(censored(p) for p in populations), "d"),
