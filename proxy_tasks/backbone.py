@@ -15,12 +15,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
 
+from proxy_tasks.small_map import is_small, small_conv3x3
 from space.arch import ArchSpec
 from space.plan import Block, Conv, Plan, build_plan
-
-SMALL_MAP = 9  # output pixels up to which a CPU trains a 3x3 convolution as a matrix product
 
 
 def build_model(spec: ArchSpec, outputs: int = 6100, *, seed: int = 0) -> ResNet:
@@ -106,21 +104,13 @@ class ResidualBlock(nn.Module):
 
 
 class Convolution(nn.Conv2d):
-    """nn.Conv2d, trained as a matrix product where a CPU sees at most 3 x 3 output pixels.
-
-    There oneDNN's backward pass costs 2 to 4 times the product of unfolded patches (512 channels on
-    2 x 2 pixels, batch 32, bf16: 25 ms against 6), which is what C5 is at a laptop's resolution.
-    """
+    """nn.Conv2d; a CPU trains a 3x3 one of few pixels as proxy_tasks.small_map does."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if not (self.training and input.device.type == "cpu" and self.kernel_size == (3, 3)):
-            return super().forward(input)
-        stride = self.stride[0]
-        if -(-input.shape[2] // stride) * -(-input.shape[3] // stride) > SMALL_MAP:
-            return super().forward(input)
-        padded = pad(input.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
-        patches = padded.unfold(1, 3, stride).unfold(2, 3, stride).permute(0, 1, 2, 4, 5, 3).flatten(3)
-        return linear(patches, self.weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2)
+        on_cpu = self.training and input.device.type == "cpu" and self.kernel_size == (3, 3)
+        if on_cpu and is_small(input, self.stride[0]):
+            return small_conv3x3(input, self.weight, self.stride[0])
+        return super().forward(input)
 
 
 def _conv(conv: Conv) -> nn.Conv2d:
