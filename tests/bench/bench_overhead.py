@@ -7,16 +7,24 @@
 driver: the real driver, store (journal file, fsync) and sampler against virtual workers. Trials take
 virtual time, the driver's calls the time that they really take, and while it is busy a worker that asks
 waits: so the utilisation is what a cluster would see of a driver on this machine. Memory is the process's.
-ray: a real search on Ray with the stand-in; utilisation is the trials' seconds over slots times the time
-from the first trial's start to the last one's end. --workers gives each worker a fraction of a core.
+ray: a real search on Ray with the stand-in; utilisation is the trials' seconds over the slots' time, from
+when all workers are up to when the first runs out, and again from the very first start to the very last end.
+--workers gives each worker a fraction of a core.
 
-2-core Intel Xeon with ten other busy processes on it, so wall-clock times are several times a quiet
-machine's; Python 3.11.7, optuna 5.0.0:
+2-core Intel Xeon, nothing else running, Python 3.11.7, optuna 5.0.0, ray 2.60.0, one run each:
 
-    driver: random, 2024 trials of 60 s on 64 workers: 36.3 ms a trial, 286 MB, journal 7.9 MB
-    driver: tpe, 2027 trials of 60 s on 64 workers: 111.6 ms a trial, utilisation 95.5 %, 290 MB
-    driver: tpe, 427 trials of 60 s on 64 workers: 53.7 ms a trial (10.8 ms of processor)
-    memory from trial 500 to 2,000: 256 to 270 MB (random), 259 to 276 MB (tpe)
+    driver: tpe, 2027 trials of 60 s, 64 workers: 23.3 ms a trial (22.5 ms of processor), utilisation 95.3 %
+    driver: random, 2027 trials of 60 s, 64 workers: 4.8 ms a trial (4.3 ms of processor), utilisation 95.8 %
+    memory at 500, 1,000, 1,500, 2,000 trials: 258, 264, 271, 275 MB (tpe); 255, 260, 266, 270 MB (random)
+    ray: 32 trials of 5 s on 2 slots: utilisation 99.0 % with all up, 99.0 % with start and end; median gap
+        0.05 s a trial; first began after 8.8 s, all up after 8.8 s
+    ray: 304 trials of 4 s on 16 slots: utilisation 98.3 % with all up, 96.8 % with start and end; median gap
+        0.06 s a trial; first began after 31.9 s (16 workers import torch on two cores), all up after 32.9 s
+
+Importing Ray costs 1.5 s more in every one of its processes where JupyterLab is installed beside it (the
+extra `notebooks`), since jsonschema then builds a grammar of URLs (rfc3987_syntax): the first trial began
+15.4 s after the command there, and after 8.8 s without it. A real trial of `mini` on warm synthetic faces
+began after 11.7 s: 3.4 s of imports and data in the driver, 2.4 s for Ray, 5.9 s for the same in two workers.
 """
 
 from __future__ import annotations
@@ -107,6 +115,7 @@ def memory() -> float:
 
 def on_ray(trials: int, workers: int | None, seconds: float, folder: Path) -> None:
     slots = workers or cores()
+    trials += -(trials + 3) % slots  # with the control's three a whole number of rounds
     command = [
         sys.executable, "-m", "nas.search", "--budget", "5.1GFLOPs", "--strategy", "random",
         "--objective", "nas.standin:Standin", "--objective-args", f'{{"seconds": {seconds}}}',
@@ -117,15 +126,22 @@ def on_ray(trials: int, workers: int | None, seconds: float, folder: Path) -> No
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     records = [r for r in Store.open(folder / "run").records() if r.role != "repeat"]
     starts = [datetime.fromisoformat(r.started).timestamp() for r in records]
-    ends = [datetime.fromisoformat(r.finished).timestamp() for r in records]
-    first_end = sorted(ends)[0]
-    wall = max(ends) - (first_end - seconds)
+    ends = sorted(datetime.fromisoformat(r.finished).timestamp() for r in records)
+    first, last = ends[0] - seconds, ends[slots - 1] - seconds  # when the first and the last worker began
+    gap = statistics.median(ends[i] - ends[i - slots] for i in range(slots, len(ends))) - seconds
+    busy = _busy(ends, seconds, last, ends[-slots]) / slots / (ends[-slots] - last)
+    whole = len(ends) * seconds / slots / (ends[-1] - first)
     print(
-        f"ray: {len(records)} trials of {seconds:g} s on {slots} slots: utilisation "
-        f"{100 * sum(r.seconds for r in records) / slots / wall:.1f} %, first trial began "
-        f"{first_end - seconds - begun:.1f} s after the command, median gap "
-        f"{statistics.median(b - a for a, b in zip(starts, ends, strict=True)) - seconds:.2f} s a trial"
+        f"ray: {len(records)} trials of {seconds:g} s on {slots} slots: utilisation {100 * busy:.1f} % with "
+        f"all up, {100 * whole:.1f} % with start and end; median gap {gap:.2f} s a trial; proposed after "
+        f"{min(starts) - begun:.1f} s, first began after {first - begun:.1f} s, "
+        f"all up after {last - begun:.1f} s"
     )
+
+
+def _busy(ends: list[float], seconds: float, low: float, high: float) -> float:
+    """Seconds of trials between two times."""
+    return sum(max(0.0, min(end, high) - max(end - seconds, low)) for end in ends)
 
 
 def main() -> None:
