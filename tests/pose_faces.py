@@ -1,8 +1,7 @@
 """Face-like shapes, head poses and reference pose solvers for the tests of pose and score.
 
 Nothing here uses the code under test: images are formed by numpy in the frames of DESIGN.md section 2, and
-the references are scipy's least_squares run to convergence (complex-step Jacobian) and OpenCV's iterative
-solver.
+the references are scipy's least_squares run to convergence and OpenCV's iterative solver.
 """
 
 from __future__ import annotations
@@ -111,24 +110,66 @@ def opencv_pose(verts: Array, points: Array, K: Array = K) -> tuple[Array, Array
 
 
 def scipy_pose(verts: Array, points: Array, R: Array, T: Array, K: Array = K) -> tuple[Array, Array]:
-    """least_squares from the pose (R, T) until no step helps: verts (V, 3), points (V, 2), one face."""
+    """least_squares from the pose (R, T) until no step helps: verts (V, 3), points (V, 2), one face.
+
+    Each run turns about the face's middle and starts where the last one ended, until one stays in place.
+    """
     centre = verts.mean(0)
-    turned, middle = (verts - centre) @ R, centre @ R + T
-
-    def residuals(step: Array) -> Array:
-        camera = (turned @ _rodrigues(step[:3]).T + middle + step[3:]) * TO_OPENCV
-        pixels = camera @ K.T
-        return (pixels[:, :2] / pixels[:, 2:] - points).ravel()
-
-    tight = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
-    step = least_squares(residuals, np.full(6, 1e-9), jac="cs", x_scale="jac", max_nfev=300, **tight).x
-    found = R @ _rodrigues(step[:3]).T
-    return found, middle + step[3:] - centre @ found
+    for _ in range(20):
+        problem = _Reprojection((verts - centre) @ R, centre @ R + T, points, K)
+        tight = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 2000}
+        step = least_squares(problem.residuals, np.zeros(6), problem.jacobian, method="lm", **tight).x
+        R = R @ _turn(step[:3])[0].T
+        T = problem.middle + step[3:] - centre @ R
+        if np.abs(step).max() < 1e-9:
+            break
+    return R, T
 
 
-def _rodrigues(turn: Array) -> Array:
-    """Rotation matrix of a rotation vector, column convention; analytic, so complex steps pass through."""
-    angle = np.sqrt((turn * turn).sum())
-    x, y, z = turn
-    hat = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) / angle * hat + (1 - np.cos(angle)) / angle**2 * hat @ hat
+class _Reprojection(NamedTuple):
+    """A face turned by (3,) radians about its middle and then shifted (3,): pixels off, and their slopes."""
+
+    turned: Array  # (V, 3) from the middle, camera space
+    middle: Array
+    points: Array
+    K: Array
+
+    def residuals(self, step: Array) -> Array:
+        camera = (self.turned @ _turn(step[:3])[0].T + self.middle + step[3:]) * TO_OPENCV
+        pixels = camera @ self.K.T
+        return np.asarray((pixels[:, :2] / pixels[:, 2:] - self.points).ravel())
+
+    def jacobian(self, step: Array) -> Array:
+        """(2V, 6): d(turn(w) p)/dw = -[turn(w) p]x J(w), J being the rotation group's left Jacobian."""
+        matrix, left = _turn(step[:3])
+        arm = self.turned @ matrix.T
+        x, y, z = ((arm + self.middle + step[3:]) * TO_OPENCV).T
+        flat = np.zeros((len(x), 2, 3))
+        flat[:, 0, 0] = flat[:, 1, 1] = 1.0 / z
+        flat[:, 0, 2], flat[:, 1, 2] = -x / z**2, -y / z**2
+        shift = self.K[:2, :2] @ flat * TO_OPENCV
+        return np.concatenate([np.cross(arm[:, None], shift) @ left, shift], axis=2).reshape(-1, 6)
+
+
+def _turn(w: Array) -> tuple[Array, Array]:
+    """Rotation matrix of a rotation vector, column convention, and its left Jacobian."""
+    angle = float(np.sqrt(w @ w))
+    hat = np.array([[0, -w[2], w[1]], [w[2], 0, -w[0]], [-w[1], w[0], 0]])
+    if angle < 1e-4:
+        a, b, c = 1 - angle**2 / 6, 0.5 - angle**2 / 24, 1 / 6 - angle**2 / 120
+    else:
+        a, b, c = (
+            np.sin(angle) / angle,
+            (1 - np.cos(angle)) / angle**2,
+            (angle - np.sin(angle)) / angle**3,
+        )
+    square = hat @ hat
+    return np.eye(3) + a * hat + b * square, np.eye(3) + b * hat + c * square
+
+
+def reprojection_condition(verts: Array, points: Array, R: Array, T: Array, K: Array = K) -> float:
+    """Condition number of the residuals' Jacobian at a pose, its columns scaled to unit length: one face."""
+    centre = verts.mean(0)
+    slopes = _Reprojection((verts - centre) @ R, centre @ R + T, points, K).jacobian(np.zeros(6))
+    lengths = np.linalg.norm(slopes, axis=0)
+    return float(np.linalg.cond(slopes / lengths)) if np.isfinite(lengths).all() else np.inf
