@@ -61,6 +61,11 @@ def explain(
             f"{selection.best.arch.id} against the control: {_signed(gain)} (95 % interval: {_signed(low)} "
             f"to {_signed(high)}; from one seed to the next {selection.noise_sd_mm:.2f} mm)."
         )
+    if _flattered(selection):
+        lines.append(
+            "Architectures that were run again come first: their mean leaves out the run that they were "
+            "chosen by, which a lucky seed may have flattered, as it may any row of a single run."
+        )
     lowest = min((e.mean for e in selection.rows), default=math.inf)
     if baseline_mm is not None and math.isfinite(lowest) and lowest > LEARNT * baseline_mm:
         lines.append(
@@ -75,6 +80,12 @@ def explain(
             "minute or so each. A real search takes --trials 64 or more and --proxy short on GPUs."
         )
     return "\n".join(lines)
+
+
+def _flattered(selection: Selection) -> bool:
+    """Whether a row of a single run stands below one of a higher error."""
+    again = [e.mean for e in selection.rows if e.rerun]
+    return bool(again) and any(e.mean < max(again) for e in selection.rows if not e.rerun)
 
 
 def nothing_finished(records: Sequence[TrialRecord]) -> str:

@@ -116,6 +116,12 @@ def test_a_proxy_that_beats_the_mean_face_by_too_little_says_so(baseline_mm, sai
     assert ("hardly learned" in text) == said
 
 
+@pytest.mark.parametrize(("single", "said"), [(94.0, True), (97.0, False)])
+def test_a_single_run_below_a_worse_mean_is_explained(single, said):
+    records = [record(ARCHS[0], single), *runs(RESNET, "control", [95.0, 96.0, 95.5])]
+    assert ("a lucky seed may have flattered" in explain(select(records))) == said
+
+
 @pytest.mark.parametrize("finalists", [2, 5])
 def test_the_tied_set_holds_the_truly_best_at_the_stated_rate(finalists):
     """Worst case: all equal but one, which is better by less than the noise."""
