@@ -6,7 +6,7 @@ import torch
 
 from proxy_tasks.backbone import build_model
 from proxy_tasks.engine import fit, predictor
-from proxy_tasks.jmlr import heads
+from proxy_tasks.jmlr import heads, wcpa
 from proxy_tasks.jmlr.task import JmlrTask
 from proxy_tasks.task import Proxy, Step, World
 from space import ArchSpec
@@ -25,6 +25,24 @@ def perfect(task):
     feed = task.validation
     batch = next(feed.in_order(len(feed)))
     return heads.encode(batch.verts, batch.crop_points, PROXY.resolution)
+
+
+def test_only_the_first_opening_lists_the_folders_of_the_data(tiny_copy, monkeypatch, tmp_path):
+    listed = []
+    look = wcpa.missing_files
+
+    def counted(root, rows, split):
+        listed.append(split)
+        return look(root, rows, split)
+
+    monkeypatch.setenv("JMLR_NAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(wcpa, "missing_files", counted)
+    first = JmlrTask.open(tiny_copy, PROXY, "cpu")
+    assert listed == ["train"]
+    second = JmlrTask.open(tiny_copy, PROXY, "cpu")
+    assert listed == ["train"] and second.fingerprint == first.fingerprint
+    JmlrTask.open(tiny_copy, PROXY.replace(resolution=40), "cpu")
+    assert listed == ["train", "train"]  # other crops are built, so the files are looked for
 
 
 def test_training_and_validation_share_no_subject(task):

@@ -6,7 +6,8 @@ field, and processes that open them share the pages; no data set needs to fit in
 the lists, resources, a sample of the labels, the resolution and how crops are cut. The first process
 to ask builds, under a file lock, in <id>.partial/, which a later attempt resumes; the others wait.
 The finished folder appears by one rename. Rows whose files are missing or damaged are left out and
-named in `left_out`; when such files have changed since, the cache is built anew.
+named in `left_out`; when such files have changed since, the cache is built anew. A build removes what
+older ones left and nobody resumed (cache_sweep.py).
 
 tests/test_jmlr_cache.py kills, corrupts and races it; tests/bench/bench_cache.py measures.
 """
@@ -22,7 +23,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy_tasks.jmlr.cache_build import BAD_LIMIT, build, fields_of, refuse_too_many
+from proxy_tasks.jmlr.cache_sweep import sweep
 from proxy_tasks.jmlr.topology import Topology
 from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
 
@@ -125,11 +127,7 @@ def open_cache(
         raise ValueError(
             f"a crop of {resolution} pixels cannot be made: the side is a whole number from 8 to 1024"
         )
-    if root is None:
-        from space.cachedir import cache_root
-
-        root = cache_root()
-    folder = root / "crops" / cache_id(dataset, resolution, split)
+    folder = _folder(dataset, resolution, split, root)
     cache = _usable(folder, dataset)
     if cache is None:
         with _lock(folder, progress):
@@ -139,15 +137,31 @@ def open_cache(
                 cache = CropCache.load(folder)
     refuse_too_many(cache.left_out, len(cache) + len(cache.left_out), bad_limit)
     if progress and cache.left_out:
-        print(_left_out_sentence(cache), file=sys.stderr)
+        rows = [f"{row}: {reason}" for row, reason in cache.left_out]
+        print(left_out_sentence(rows, len(cache), split), file=sys.stderr)
     return cache
 
 
-def _left_out_sentence(cache: CropCache) -> str:
-    shown = "; ".join(f"{row}: {reason}" for row, reason in cache.left_out[:3])
+def is_built(
+    dataset: WcpaDataset, resolution: int, split: str = "train", *, root: Path | None = None
+) -> bool:
+    """Whether the crops of a split are there and whole, so that `open_cache` would read no picture."""
+    return _usable(_folder(dataset, resolution, split, root), dataset) is not None
+
+
+def _folder(dataset: WcpaDataset, resolution: int, split: str, root: Path | None) -> Path:
+    if root is None:
+        from space.cachedir import cache_root
+
+        root = cache_root()
+    return root / "crops" / cache_id(dataset, resolution, split)
+
+
+def left_out_sentence(rows: Sequence[str], kept: int, split: str = "train") -> str:
+    """What to tell of rows ("name: reason") that a cache lacks beside those that it kept."""
     return (
-        f"left out {len(cache.left_out)} of {len(cache) + len(cache.left_out)} {cache.split} samples "
-        f"that are missing or damaged ({shown}): `python -m proxy_tasks.check` lists all"
+        f"left out {len(rows)} of {kept + len(rows)} {split} samples that are missing or damaged "
+        f"({'; '.join(rows[:3])}): `python -m proxy_tasks.check` lists all"
     )
 
 
@@ -181,6 +195,7 @@ def _build(
     bad_limit: float,
 ) -> None:
     partial = folder.with_suffix(".partial")
+    sweep(folder.parent, keep=partial)
     partial.mkdir(exist_ok=True)
     threads = workers or cores()
     built = build(

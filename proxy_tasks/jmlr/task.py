@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from proxy_tasks.engine import resolve_device
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.augment import Augment, normalise
-from proxy_tasks.jmlr.cache import CropCache, open_cache
+from proxy_tasks.jmlr.cache import CropCache, is_built, open_cache
 from proxy_tasks.jmlr.data import pick_rows, split_subjects
 from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.losses import Edges, Weights, jmlr_loss
@@ -82,8 +82,14 @@ class JmlrTask:
         progress: bool = False,
         trainval: bool = False,
     ) -> JmlrTask:
-        """The task on a data set in the WCPA layout; builds the crop cache where it is not there yet."""
-        dataset = WcpaDataset.open(Path(data))
+        """The task on a data set in the WCPA layout; builds the crop cache where it is not there yet.
+
+        The data set's folders are listed only before a build: every process of a search opens this, and
+        a finished cache needs no file of the data set.
+        """
+        dataset = WcpaDataset.open(Path(data), check_files=False)
+        if not is_built(dataset, proxy.resolution):
+            dataset.refuse_missing()
         cache = open_cache(dataset, proxy.resolution, "train", progress=progress)
         return cls(cache, proxy, device, trainval=trainval)
 

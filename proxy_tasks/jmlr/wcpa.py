@@ -91,7 +91,7 @@ class WcpaDataset:
 
         A share of rows up to missing_limit, and always one, may lack files: a cache leaves such rows
         out and says so. More means that the copy is not whole or the list is another set's.
-        check_files=False trusts the lists, for a worker whose parent has looked.
+        check_files=False trusts the lists, where somebody has looked before (see `refuse_missing`).
         """
         root = Path(path)
         _check_parts(root, splits)
@@ -106,15 +106,20 @@ class WcpaDataset:
             if list_file(root, s).exists()
         }
         dataset = cls(root, topology, projection, rows)
-        if not check_files:
-            return dataset
-        for split in splits:
-            absent = missing_files(root, rows[split], split)
-            if len({row for row, _ in absent}) > max(1, missing_limit * len(rows[split])):
-                raise DataError(_missing_sentence(root, split, [path for _, path in absent]))
-        if "train" in splits:
-            dataset._check_vertex_counts()
+        if check_files:
+            dataset.refuse_missing(splits, missing_limit)
         return dataset
+
+    def refuse_missing(
+        self, splits: Sequence[str] = ("train",), missing_limit: float = MISSING_LIMIT
+    ) -> None:
+        """Look for the files of the splits, in every folder, and at some labels; DataError as `open` says."""
+        for split in splits:
+            absent = missing_files(self.path, self.rows[split], split)
+            if len({row for row, _ in absent}) > max(1, missing_limit * len(self.rows[split])):
+                raise DataError(_missing_sentence(self.path, split, [path for _, path in absent]))
+        if "train" in splits:
+            self._check_vertex_counts()
 
     def image_path(self, row: Row) -> Path:
         return self.path / "image" / row.subject_id / row.facial_action / f"{row.img_id}_ar.jpg"
