@@ -362,14 +362,12 @@ def _facts(session: Session) -> dict[str, Any]:
         if session.saved is None:
             session.run_dir.forget()
         raise RunError(str(error)) from error
+    if facts.left_out and not progress:  # a progress bar is followed by the same sentence
+        from proxy_tasks.jmlr.cache import left_out_sentence
+
+        print(left_out_sentence(facts.left_out, facts.images), file=sys.stderr, flush=True)
     return {
-        "data": {
-            "path": facts.path,
-            "fingerprint": facts.fingerprint,
-            "subjects": facts.subjects,
-            "images": facts.images,
-            "outputs": facts.outputs,
-        },
+        "data": facts.of_data(),
         "baseline_l_error_mm": facts.baseline["l_error_mm"],
         "baseline": facts.baseline,
         "hardware": objective.hardware(),

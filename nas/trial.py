@@ -28,6 +28,7 @@ from proxy_tasks.task import Proxy
 from space import ArchSpec
 
 log = logging.getLogger(__name__)
+NAMED = 50  # rows left out of the data that a record names; the cache's meta.json names all
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,19 @@ class Facts:
     images: int
     outputs: int
     baseline: dict[str, float]  # the mean face for every validation image; l_error_mm and its parts
+    left_out: tuple[str, ...] = ()  # rows of the data whose files are missing or damaged, and why
+
+    def of_data(self) -> dict[str, Any]:
+        """What run.json holds under "data"; a few of many rows that were left out are named."""
+        return {
+            "path": self.path,
+            "fingerprint": self.fingerprint,
+            "subjects": self.subjects,
+            "images": self.images,
+            "outputs": self.outputs,
+            "left_out": len(self.left_out),
+            "left_out_rows": list(self.left_out[:NAMED]),
+        }
 
 
 class Objective(Protocol):
@@ -220,7 +234,7 @@ class ProxyTraining:
         baseline = {k: float(v) for k, v in task.baseline().items()}
         return Facts(
             str(Path(self.data).resolve()), task.fingerprint, len(subjects), len(task.cache.subjects),
-            task.outputs, baseline,
+            task.outputs, baseline, tuple(f"{row}: {reason}" for row, reason in task.cache.left_out),
         )  # fmt: skip
 
     def run(

@@ -1,6 +1,7 @@
 """The command line: what is wrong is one sentence, exit 2 and nothing written; what is right runs."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,7 +13,10 @@ import pytest
 
 from nas import search, status
 from nas.run_dir import RunDir
+from nas.standin import Standin
 from nas.store import Store
+from nas.trial import ProxyTraining
+from proxy_tasks.task import Proxy
 
 STANDIN = ["--objective", "nas.standin:Standin", "--launcher", "inprocess"]
 SMALL = [
@@ -90,10 +94,42 @@ def test_a_data_folder_that_is_missing_or_lacks_a_part_is_named(capsys, tiny_cop
 
 
 def test_lists_that_name_absent_files_are_refused_with_how_many(capsys, tiny_copy):
-    for image in list((tiny_copy / "image").rglob("*.jpg"))[:9]:
+    people = [tiny_copy / "image" / name for name in ("0101", "0102")]  # of the training list
+    for image in sorted(image for person in people for image in person.rglob("*.jpg"))[:9]:
         image.unlink()
     text = refuse(capsys, "--budget", "5.1GFLOPs", "--data", str(tiny_copy))
-    assert "9" in text or "8" in text or "7" in text
+    assert "the train list of" in text and "names 9 files that are not there" in text
+
+
+class Holed(Standin):
+    """The stand-in, as if one row of its data had been left out."""
+
+    def facts(self, proxy, *, progress=False):
+        return dataclasses.replace(
+            super().facts(proxy), images=29, left_out=("0101/a/7: 7_ar.jpg is missing",)
+        )
+
+
+def test_rows_left_out_are_said_once_and_recorded_even_where_progress_is_off(capsys, tmp_path):
+    argv = [*SMALL, "--objective", "test_nas_search:Holed", "--launcher", "inprocess", "--trials", "1"]
+    assert search.main([*argv, "--quiet", "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("left out 1 of 30 train samples that are missing or damaged (0101/a/7: 7_ar.jpg")
+    assert said.count("\n") == 1
+    assert search.main(["--resume", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().err == ""
+    data = RunDir(tmp_path / "run").read()["data"]
+    assert data["left_out"] == 1 and data["left_out_rows"] == ["0101/a/7: 7_ar.jpg is missing"]
+
+
+def test_the_data_of_a_search_names_the_rows_that_its_crops_lack(tiny_copy, monkeypatch, tmp_path):
+    monkeypatch.setenv("JMLR_NAS_CACHE", str(tmp_path / "cache"))
+    image = min((tiny_copy / "image" / "0101").rglob("*.jpg"))
+    image.unlink()
+    proxy = Proxy("tiny", resolution=32, epochs=1, batch=8, lr=0.1)
+    facts = ProxyTraining(str(tiny_copy), device="cpu").facts(proxy)
+    assert facts.images == 29 and len(facts.left_out) == 1
+    assert facts.left_out[0].endswith(f": {image.name} is missing")
 
 
 def test_data_of_one_person_or_with_much_damage_is_refused(capsys, tiny_copy):
