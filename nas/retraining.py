@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -61,10 +61,9 @@ def where_to_train(args: argparse.Namespace) -> Place:
 
 def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
     """One job for each architecture and seed; the control and --spec after the best."""
-    from nas.retrain import SCHEDULE
-
     facts = RunDir(args.run).read()
-    changes = {name: value for name in (*SCHEDULE, "flip") if (value := getattr(args, name)) is not None}
+    given = {f.name: getattr(args, f.name, None) for f in fields(Proxy)}
+    changes = {name: value for name, value in given.items() if value is not None}
     proxy = schedule(args.proxy, changes, args.batch_per_gpu, place.processes)
     dataset = WcpaDataset.open(args.data or searched_data(args.run, facts, args.quiet))
     data = str(dataset.path.resolve())
