@@ -94,3 +94,28 @@ def test_what_is_no_jpeg_is_damaged(data: bytes):
     for read in (image_size, decode):
         with pytest.raises(DamagedSample):
             read(data)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_labels_with_flipped_bytes_are_damaged_or_still_read(tmp_path: Path, save):
+    rng = np.random.default_rng(0)
+    save(tmp_path / "whole.npz", verts=rng.normal(size=(40, 3)), R_t=np.eye(4))
+    whole, damaged = (tmp_path / "whole.npz").read_bytes(), 0
+    for _ in range(400):
+        data = bytearray(whole)
+        data[rng.integers(len(data))] ^= int(rng.integers(1, 256))
+        (tmp_path / "a.npz").write_bytes(data)
+        try:
+            read_info(tmp_path / "a.npz")
+        except DamagedSample:
+            damaged += 1
+    assert damaged > 300
+
+
+def test_a_header_that_states_more_pixels_than_can_be_made_is_damage():
+    data = bytearray(cv2.imencode(".jpg", np.zeros((40, 50, 3), np.uint8))[1].tobytes())
+    frame = data.find(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = b"\xff\xdc" * 2
+    assert image_size(bytes(data)) == (65500, 65500)
+    with pytest.raises(DamagedSample, match="cannot be decoded"):
+        decode(bytes(data))

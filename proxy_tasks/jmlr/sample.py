@@ -7,12 +7,27 @@ count it and go on and a check can report it. Missing files stay FileNotFoundErr
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+# What reading an npz file from memory raises on flipped, cut or zeroed bytes.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+)
 
 
 class DamagedSample(ValueError):
@@ -40,7 +55,7 @@ def read_info(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64], NDA
             verts, pose = (_array(archive.read(f"{name}.npy")) for name in ("verts", "R_t"))
     except KeyError as error:
         raise DamagedSample(f"{path.name} lacks verts or R_t") from error
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, SyntaxError) as error:
+    except _UNREADABLE as error:
         raise DamagedSample(f"{path.name} is not a readable npz file") from error
     if verts.ndim != 2 or verts.shape[1] != 3 or pose.shape != (4, 4):
         raise DamagedSample(f"{path.name} has verts of shape {verts.shape} and R_t of shape {pose.shape}")
@@ -97,7 +112,10 @@ def decode(data: bytes, reduction: int = 1) -> NDArray[np.uint8]:
     # libjpeg may fill a cut image with grey and say nothing: ask for an end marker after the last scan.
     if data.find(b"\xff\xd9", data.rfind(b"\xff\xda") + 2) < 0:
         raise DamagedSample("the image is cut short")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), sizes[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), sizes[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # a header that states more pixels than OpenCV will make
+        image = None
     if image is None:
         raise DamagedSample("the image cannot be decoded")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
