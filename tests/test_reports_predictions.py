@@ -175,7 +175,7 @@ def test_a_report_holds_the_ensemble_and_the_errors_of_its_predictions(whole, tm
 def test_what_full_training_gave_is_drawn(whole, tmp_path):
     run = Run.open(whole)
     for drawing in (*final.section(run).drawings, *errors.section(run).drawings):
-        assert drawing._repr_png_().startswith(b"\x89PNG")
+        assert drawing._repr_png_()[0].startswith(b"\x89PNG")
 
 
 def test_the_sections_numbers_are_those_that_the_commands_wrote(whole):
