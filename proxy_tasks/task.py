@@ -149,8 +149,8 @@ class Proxy:
         return cls(**{**values, "synthetic": Synthetic(**values["synthetic"])})
 
 
-# mini: 160 steps on 640 synthetic people with 4 images each, 45 s on one core with AMX. ResNet-34 ends at 70
-# % of the mean face's error (80.4 ± 1.1 of 114.2 mm, three seeds). Compared on an earlier generation of
+# mini: 160 steps on 640 synthetic people with 4 images each, 45 s on one core with AMX. ResNet-34 ends at
+# 70 % of the mean face's error (80.4 ± 1.1 of 114.2 mm, three seeds). Compared on an earlier generation of
 # faces: 200 steps on 800 people were no better, rates of 3 and 6 the same within the noise, and the paper's
 # power 2 a tenth higher. short keeps mini's absolute rate of 0.25 at its own batch; it has not been tuned.
 PROXIES = {
