@@ -176,8 +176,9 @@ class Display(Watcher):
         print(f"{time.strftime('%H:%M:%S')} {text}", file=self._stream, flush=True)
 
     def _summary(self) -> str:
-        running = len(self._fractions)
-        parts = [f"{self._over()} of at most {self._total()} runs", f"{running}/{self._driver.slots} running"]
+        slots = self._driver.slots
+        running = min(len(self._fractions), slots)  # one more may wait for the next free slot
+        parts = [f"{self._over()} of at most {self._total()} runs", f"{running}/{slots} running"]
         parts += [f"{n} {state}" for state, n in self._counts.items() if n and state != "complete"]
         if self._best:
             parts.append(f"best {self._best[0]:.2f} mm {self._best[1]}")
