@@ -229,7 +229,10 @@ class ProxyTraining:
         self._tasks: dict[str, Any] = {}
 
     def facts(self, proxy: Proxy, *, progress: bool = False) -> Facts:
+        from proxy_tasks.engine import Length
+
         task = self._task(proxy, progress=progress)
+        Length.of(proxy, task.train_size)  # data too small for a batch is a wrong request, not failed trials
         subjects = {str(s) for s in task.cache.subjects}
         baseline = {k: float(v) for k, v in task.baseline().items()}
         return Facts(

@@ -81,6 +81,16 @@ class Synthetic:
         return dataclasses.asdict(self)
 
 
+_COUNTS = ("resolution", "epochs", "batch", "warmup_steps", "evaluations", "least_steps", "subjects")
+
+
+def _number(name: str, value: Any) -> float:
+    """`value`, which a JSON file may hold as anything; ValueError unless it is a number."""
+    if isinstance(value, int | float):
+        return value
+    raise ValueError(f"{name} of a proxy is a number, not {value!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """Settings of one training run.
@@ -115,11 +125,18 @@ class Proxy:
     synthetic: Synthetic = Synthetic(subjects=600, frames=16, size=800)
 
     def __post_init__(self) -> None:
+        for name in (*_COUNTS, "frames", "validation_images"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} of a proxy is a whole number, 0 or more, not {value!r}")
+        for name in ("power", "momentum", "weight_decay"):
+            if not 0 <= _number(name, getattr(self, name)) < math.inf:
+                raise ValueError(f"{name} of a proxy is 0 or more and finite, not {getattr(self, name)}")
         if self.resolution < 32 or self.resolution % 2:
             raise ValueError(f"a proxy trains at an even resolution of 32 or more, got {self.resolution}")
         if min(self.epochs, self.batch) < 1:
             raise ValueError(f"epochs and batch are at least 1, got {self.epochs} and {self.batch}")
-        if not 0 < self.lr < float("inf"):
+        if not 0 < _number("lr", self.lr) < math.inf:
             raise ValueError(f"a learning rate is positive and finite, got {self.lr}")
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"precision is auto, fp32 or bf16, got {self.precision!r}")

@@ -171,6 +171,8 @@ def test_another_face_model_is_rendered_and_labelled(other_model, tmp_path):
         (lambda a: a.update(landmarks68=a["landmarks68"][:5]), r"landmarks68 of shape \(5,\)"),
         (lambda a: a.update(triangles=a["triangles"] + 900), "indices in triangles outside its 900 vertices"),
         (lambda a: a.update(identity=a["identity"] * np.nan), "identity that are not finite"),
+        (lambda a: a.update(flip_index=a["flip_index"].astype(float)), "flip_index of float64, not of int"),
+        (lambda a: a.update(triangles=a["triangles"][:0]), "has no triangles"),
         (lambda a: a.update(triangles=a["triangles"][:50]), "an outline, a mouth and two eyes"),
     ],
 )
@@ -184,6 +186,23 @@ def test_a_face_model_that_does_not_fit_is_refused_in_a_sentence(other_model, tm
             tmp_path / "set", subjects=1, frames=1, size=96, workers=1, face_model=tmp_path / "spoilt.npz"
         )
     assert [p.name for p in tmp_path.iterdir()] == ["spoilt.npz"]
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x05\x06", "array", "compressed"])
+def test_a_file_that_is_no_face_model_is_refused_in_a_sentence(other_model, tmp_path, content):
+    file = tmp_path / "model.npz"
+    if content == "array":
+        with file.open("wb") as stream:
+            np.save(stream, np.zeros(3))
+    elif content == "compressed":
+        with np.load(other_model) as model:
+            np.savez_compressed(file, **model)
+        whole = file.read_bytes()
+        file.write_bytes(whole[:200] + bytes(200) + whole[400:])
+    else:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match="cannot read the face model"):
+        load_model(file)
 
 
 def test_a_saved_model_is_read_back_unchanged(tmp_path):

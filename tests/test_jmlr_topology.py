@@ -83,7 +83,10 @@ def test_wavefront_polygons_negative_indices_and_texture_references_are_read(tmp
     np.testing.assert_array_equal(faces, [[0, 1, 2], [0, 2, 3], [0, 1, 2]])
 
 
-@pytest.mark.parametrize("text", ["v 0 0\nf 1 1 1\n", "v 0 0 zero\n", "", "v 0 0 0\nf a b c\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["v 0 0\nf 1 1 1\n", "v 0 0 zero\n", "", "v 0 0 0\nf a b c\n", "v 0 0 0\nv 1 nan 0\nv 0 1 0\nf 1 2 3\n"],
+)
 def test_a_mesh_file_that_makes_no_sense_is_named(tmp_path: Path, text: str):
     path = tmp_path / "bad.obj"
     path.write_text(text)

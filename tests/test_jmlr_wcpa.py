@@ -174,5 +174,7 @@ def test_resources_that_make_no_sense_are_refused(tiny_copy: Path):
     assert "pinhole" in _complaint(tiny_copy)
     (tiny_copy / "resources/projection_matrix.txt").write_text("a b c")
     _complaint(tiny_copy)
+    (tiny_copy / "resources/projection_matrix.txt").write_text("")  # warnings are errors here
+    assert "4 x 4 numbers" in _complaint(tiny_copy)
     (tiny_copy / "resources/kpt_ind.npy").write_bytes(b"junk")
     assert "kpt_ind.npy" in _complaint(tiny_copy)

@@ -142,6 +142,11 @@ def test_data_of_one_person_or_with_much_damage_is_refused(capsys, tiny_copy):
     assert "needs two subjects or more, the data has 1" in refuse(capsys, *data)
 
 
+def test_data_that_does_not_fill_a_batch_is_a_wrong_request_and_not_failed_trials(capsys, tiny_copy):
+    data = ["--budget", "5.1GFLOPs", "--data", str(tiny_copy), "--quiet", "--launcher", "inprocess"]
+    assert "training images do not fill one batch of 32" in refuse(capsys, *data, "--proxy", "mini")
+
+
 def test_a_file_in_the_place_of_the_run_directory_is_named(capsys):
     Path("taken").write_text("mine")
     for out in ("taken", "taken/run"):

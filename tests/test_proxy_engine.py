@@ -163,6 +163,21 @@ def test_settings_survive_a_round_trip_and_each_change_has_its_own_id():
         PROXY.replace(precision="fp8")
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lr": "fast"}, "lr of a proxy is a number, not 'fast'"),
+        ({"resolution": 64.0}, "resolution of a proxy is a whole number"),
+        ({"validation_images": -5}, "validation_images of a proxy is a whole number, 0 or more, not -5"),
+        ({"evaluations": -2}, "evaluations of a proxy"),
+        ({"momentum": float("nan")}, "momentum of a proxy is 0 or more and finite, not nan"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        PROXY.replace(**changes)
+
+
 def test_bf16_is_used_on_a_cpu_only_where_it_has_the_instructions(monkeypatch):
     cpu = torch.device("cpu")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True}, raising=False)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # What reading an npz file from memory raises on flipped, cut or zeroed bytes.
-_UNREADABLE = (
+UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -55,7 +55,7 @@ def read_info(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64], NDA
             verts, pose = (_array(archive.read(f"{name}.npy")) for name in ("verts", "R_t"))
     except KeyError as error:
         raise DamagedSample(f"{path.name} lacks verts or R_t") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DamagedSample(f"{path.name} is not a readable npz file") from error
     if verts.ndim != 2 or verts.shape[1] != 3 or pose.shape != (4, 4):
         raise DamagedSample(f"{path.name} has verts of shape {verts.shape} and R_t of shape {pose.shape}")

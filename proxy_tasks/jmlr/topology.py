@@ -100,6 +100,8 @@ def read_obj(path: Path) -> tuple[NDArray[np.float64], Ints]:
         template = np.array(vertices, dtype=np.float64).reshape(-1, 3)
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path} is not a readable Wavefront mesh: {error}") from error
+    if not np.isfinite(template).all():
+        raise ValueError(f"{path} has vertices that are not finite")
     if not vertices or not faces:
         raise ValueError(f"{path} holds {len(vertices)} vertices and {len(faces)} faces: no mesh")
     return template, np.array(faces, dtype=np.int64)

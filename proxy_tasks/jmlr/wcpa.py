@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class WcpaDataset:
         _check_parts(root, splits)
         try:
             topology = Topology.load(root / "resources")
-            projection = check_projection(np.loadtxt(root / "resources" / "projection_matrix.txt"))
+            projection = check_projection(_numbers(root / "resources" / "projection_matrix.txt"))
         except ValueError as error:
             raise DataError(f"{root}/resources is not usable: {error}") from error
         rows = {
@@ -199,6 +200,13 @@ def _check_parts(root: Path, splits: Sequence[str]) -> None:
     absent += [part for part in files if not (root / part).is_file()]
     if absent:
         raise DataError(f"{root} is not a whole WCPA data set: it lacks {', '.join(absent)}")
+
+
+def _numbers(path: Path) -> NDArray[np.float64]:
+    """The numbers of a text file, row by row; an empty one is for the caller to refuse, not to warn of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return np.loadtxt(path)
 
 
 def read_list(path: Path, *, may_be_empty: bool = False) -> tuple[Row, ...]:

@@ -7,12 +7,14 @@ docs/faces.md has the file's schema.
 from __future__ import annotations
 
 import functools
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy_tasks.jmlr.sample import UNREADABLE
 from proxy_tasks.jmlr.synthetic.anatomy import AXIS_Z, RADIUS, outline, surface
 from proxy_tasks.jmlr.synthetic.expressions import expression_fields
 from proxy_tasks.jmlr.synthetic.mesh import build_mesh
@@ -89,9 +91,10 @@ def _settled(metres: NDArray[np.float64]) -> Float:
 def load_model(path: Path) -> FaceModel:
     """Reads any morphable model in docs/faces.md's schema; ValueError in one sentence when it is not one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        stored = io.BytesIO(path.read_bytes())  # np.load leaves a broken file open
+        with np.load(stored, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
+    except (*UNREADABLE, AttributeError, TypeError) as error:  # the last two for a lone array
         raise ValueError(
             f"cannot read the face model {path}: {error}; it should be an npz file without pickles."
         ) from error
@@ -117,6 +120,10 @@ def load_model(path: Path) -> FaceModel:
         if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
             raise ValueError(f"the face model {path} has values in {name} that are not finite.")
     for name in ("triangles", "landmarks68", "flip_index"):
+        if arrays[name].dtype.kind not in "iu":
+            raise ValueError(f"the face model {path} has {name} of {arrays[name].dtype}, not of integers.")
+        if not arrays[name].size:
+            raise ValueError(f"the face model {path} has no {name}.")
         if arrays[name].min() < 0 or arrays[name].max() >= vertices:
             raise ValueError(f"the face model {path} has indices in {name} outside its {vertices} vertices.")
     flip = arrays["flip_index"]
