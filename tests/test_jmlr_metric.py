@@ -109,6 +109,17 @@ def test_senseless_predictions_score_finite_bad_and_failed(value):
     assert set(scores.summary()) == KEYS
 
 
+def test_huge_coordinates_that_cancel_score_finite_too():
+    face = draw(2, seed=6)
+    verts, points = torch.from_numpy(face.verts).requires_grad_(), torch.from_numpy(face.points)
+    wild = verts.detach().clone()
+    wild[1, 0, 0], wild[1, 1, 0] = 1e200, -1e200
+    scores = score_images(wild, points, torch.from_numpy(K), *truth(face))
+    assert np.isfinite(scores.l_error_mm).all() and scores.l_error_mm[1] > 500 > scores.l_error_mm[0]
+    with_graph = score_images(verts, points, torch.from_numpy(K), *truth(face))
+    np.testing.assert_array_equal(with_graph.l_error_mm[0], scores.l_error_mm[0])
+
+
 def test_outputs_of_an_untrained_network_score_finite_and_worse_than_the_mean_face():
     rng = np.random.default_rng(7)
     face = draw(50, seed=7)

@@ -33,7 +33,7 @@ def l_error(
     """
     R, T, R_gt, T_gt = (a.double() for a in (R, T, R_gt, T_gt))
     predicted, true = _columns(verts), _columns(verts_gt)
-    sane = predicted.sum((1, 2)).abs() < LARGEST
+    sane = predicted.flatten(1).abs().amax(1) < LARGEST
     off = true - torch.where(sane[:, None, None], predicted, 0.0)
     v1_v3 = torch.baddbmm((T_gt - T).unsqueeze(2), (R_gt - R).transpose(1, 2), true)
     v1_v2 = torch.baddbmm(v1_v3, R.transpose(1, 2), off)
@@ -91,6 +91,7 @@ def score_images(
     return Scores.concatenate(map_pieces(_score_piece, verts, points, K, verts_gt, R_gt, T_gt))
 
 
+@torch.no_grad()
 def _score_piece(
     verts: Tensor, points: Tensor, K: Tensor, verts_gt: Tensor, R_gt: Tensor, T_gt: Tensor
 ) -> Scores:
