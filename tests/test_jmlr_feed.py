@@ -32,6 +32,13 @@ def test_a_batch_is_the_rows_of_the_cache(feed):
     np.testing.assert_array_equal(batch.verts, feed.arrays[1][[12, 17]])
 
 
+@pytest.mark.parametrize("chunk", [1, 3, 5, 10, 4096])
+def test_what_is_kept_on_a_device_is_every_row_in_order(feed, monkeypatch, chunk):
+    monkeypatch.setattr("proxy_tasks.jmlr.feed.CHUNK", chunk)
+    whole, (gathered,) = feed._upload(), feed.in_order(10)
+    assert all(torch.equal(x, y) for x, y in zip(whole.tensors(), gathered.tensors(), strict=True))
+
+
 def test_crop_points_fall_where_the_crop_shows_the_face(feed):
     points = next(feed.in_order(10)).crop_points
     centre = points.mean((0, 1))

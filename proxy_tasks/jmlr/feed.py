@@ -91,12 +91,17 @@ class Feed:
         return each * len(self.rows) <= RESIDENT_SHARE * torch.cuda.mem_get_info(self.device)[0]
 
     def _upload(self) -> Batch:
-        chunks = [
-            self._gather(i)
-            for i in np.array_split(np.arange(len(self.rows)), max(1, len(self.rows) // CHUNK))
-        ]
-        parts = zip(*(chunk.to(self.device).tensors() for chunk in chunks), strict=True)
-        return Batch(*(torch.cat(part) for part in parts))
+        """All samples on the device, filled in place: joining chunks would take their memory twice."""
+        whole = Batch(
+            *(
+                torch.empty((len(self), *sample.shape[1:]), dtype=sample.dtype, device=self.device)
+                for sample in self._gather(np.arange(1)).tensors()
+            )
+        )
+        for positions in np.array_split(np.arange(len(self)), -(-len(self) // CHUNK)):
+            for all_rows, rows in zip(whole.tensors(), self._gather(positions).tensors(), strict=True):
+                all_rows[positions[0] : positions[-1] + 1].copy_(rows)
+        return whole
 
     def _prefetched(self, plan: Iterable[Tensor]) -> Iterator[Batch]:
         ready: queue.Queue[Batch | BaseException | None] = queue.Queue(AHEAD)
