@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import race
-from nas.plan import Plan
+from nas.plan import ENOUGH_TO_NARROW, Plan
 from nas.store import REPEATS, Store, StoreError, TrialRecord
 from nas.suggest import Suggester
 from nas.trial import Ending, Job, intervals
@@ -95,7 +95,7 @@ class Driver:
             if r.state == "complete" and r.fidelity == plan.proxy.id:
                 self._seconds.append(r.seconds)
         self._resume(records)
-        self._open_round(Round(1, plan.study(1), plan.feasible, plan.trials_in_round(1)))
+        self._open_round(Round(1, plan.study(1), plan.feasible, plan.trials_in_first_round()))
         if plan.rounds == 2 and plan.study(2) in self.store.studies():
             self._open_second_round()
         self._want_control(plan.proxy)
@@ -176,7 +176,7 @@ class Driver:
             return
         if any(job.role != "repeat" for job in self.in_flight.values()):
             return  # a round is judged when all of it has ended
-        if self.plan.rounds > len(self._rounds):
+        if self._may_open_second_round():
             self._open_second_round()
             if self._propose():
                 return
@@ -225,7 +225,7 @@ class Driver:
     ) -> Sequence[ArchSpec]:
         """As many of the best as can have all their seeds in the time that is left; one at least."""
         left, each = self.seconds_left(), self.seconds_per_run()
-        if left is None or each is None or not contenders:
+        if left is None or not each or not contenders:  # a simulated run may take no time at all
             return contenders
         runs = math.floor(max(0.0, left) / (each * proxy.epochs / self.plan.proxy.epochs)) * self.slots
         seeds = self.plan.repeats - race.complete(records, proxy.id, contenders[0])
@@ -250,18 +250,26 @@ class Driver:
             self._enter(REPEATS, self.store.add(REPEATS, entry), one.role, one.arch, one.seed, proxy)
         return bool(self._ready)
 
+    def _may_open_second_round(self) -> bool:
+        """Not while the first has proposals to come, be it in a resumed search with more hours or trials."""
+        if len(self._rounds) == self.plan.rounds or self._begun >= self.plan.trials:
+            return False
+        return self._begun >= self._rounds[0].trials and not self._must_stop_proposing()
+
     def _open_second_round(self) -> None:
         first = self.store.records(self.plan.study(1))
         narrowed = self.plan.narrow(first)
-        self._open_round(Round(2, self.plan.study(2), narrowed, self.plan.trials_in_round(2)))
+        self._open_round(Round(2, self.plan.study(2), narrowed, self.plan.trials - len(first)))
         if self.plan.strategy not in ("random", "qmc"):
             for r in first:
                 if r.l_error_mm is not None and r.arch in narrowed:
                     self._suggester.carry(r.arch, r.l_error_mm)
+        said = f"round 2 draws from {narrowed.count:,} of the {self.plan.feasible.count:,} architectures"
+        done = sum(r.l_error_mm is not None for r in first)
+        if done < ENOUGH_TO_NARROW:
+            said += f": {done} runs of round 1 are complete, and narrowing needs {ENOUGH_TO_NARROW}"
         for watcher in self.watchers:
-            watcher.said(
-                f"round 2 draws from {narrowed.count:,} of the {self.plan.feasible.count:,} architectures"
-            )
+            watcher.said(said)
 
     def _open_round(self, current: Round) -> None:
         """Propose from `current` from now on; complete what a killed search had only begun to propose."""

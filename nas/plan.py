@@ -52,9 +52,8 @@ class Plan:
     def study(self, round_: int) -> str:
         return f"round{round_}_{self.proxy.id}"
 
-    def trials_in_round(self, round_: int) -> int:
-        first = math.ceil(self.trials / self.rounds)
-        return first if round_ == 1 else self.trials - first
+    def trials_in_first_round(self) -> int:
+        return math.ceil(self.trials / self.rounds)
 
     def name_of(self, arch: ArchSpec) -> str:
         if arch == self.control:

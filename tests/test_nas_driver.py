@@ -68,6 +68,37 @@ def test_a_second_round_resumed_continues_with_the_same_set(tmp_path):
     assert [r.arch for r in proposals(again)] == [r.arch for r in proposals(whole)]
 
 
+def test_a_second_round_makes_up_the_trials_that_were_asked_for_on_resume(tmp_path):
+    assert len(proposals(search(tmp_path / "one", small_plan(trials=1, rounds=2)))) == 1
+    grown = proposals(search(tmp_path / "one", small_plan(trials=6, rounds=2)))
+    assert [r.round for r in grown] == [1, 1, 1, 2, 2, 2]
+    longer = proposals(search(tmp_path / "one", small_plan(trials=11, rounds=2)))
+    assert [r.round for r in longer] == [1, 1, 1] + 8 * [2]
+
+
+def test_a_first_round_that_max_hours_cut_short_goes_on_before_the_second(tmp_path):
+    made = small_plan(trials=20, rounds=2, max_hours=0.005)  # 18 seconds
+    clock = [0.0]
+    folder = RunDir(tmp_path)
+    folder.write({"store": {}, "baseline_l_error_mm": 154.0})
+    one = Driver(made, Store.open(tmp_path, write=True), folder.checkpoint, clock=lambda: clock[0])
+    while (job := one.next()) != DONE:
+        clock[0] += 2.0
+        one.ended(job, Ending("complete", "", ((job.intervals, 100.0),), {}, 2.0))
+    cut = proposals(one.store.records())
+    assert one.stopped_early and 0 < len(cut) < 10 and {r.round for r in cut} == {1}
+    rounds = [r.round for r in proposals(search(tmp_path, small_plan(trials=20, rounds=2)))]
+    assert rounds == 10 * [1] + 10 * [2]
+
+
+def test_max_hours_bounds_runs_that_take_no_time_at_all(tmp_path):
+    made = small_plan(trials=4, max_hours=1.0)
+    one = driver(tmp_path, made)
+    while (job := one.next()) != DONE:
+        one.ended(job, Ending("complete", "", ((job.intervals, 100.0),), {}, 0.0))
+    assert len(proposals(one.store.records())) == 4 and not one.stopped_early
+
+
 def test_known_architectures_come_first(tmp_path):
     made = plan(trials=3, seed_arch=("jmlr-searched", "resnet34"), finalists=1)
     found = proposals(search(tmp_path, made))
