@@ -76,6 +76,10 @@ def _check_request(args: argparse.Namespace) -> None:
     """ValueError, one sentence, for numbers and names that cannot be meant."""
     if args.workers < 0:
         raise ValueError(f"--workers is 1 or more, or 0 for one a core, not {args.workers}")
+    if not args.pixels >= 0:
+        raise ValueError(f"--pixels is 0 or more, not {args.pixels}")
+    if args.limit < 0:
+        raise ValueError(f"--limit is 0 or more, not {args.limit}")
     if args.overlay and args.overlay.suffix.lower() not in (".png", ".jpg"):
         raise ValueError(f"--overlay {args.overlay} is no picture's name: end it in .png or .jpg")
 

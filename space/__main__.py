@@ -18,6 +18,8 @@ from space.feasible import FeasibleSet
 from space.flags import add_budget_flags, add_space_flags, budget_from, space_from
 from space.summary import render, summarise
 
+MOST_SAMPLES = 100_000  # each is described in words: a minute for all of these
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
@@ -25,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.samples < 0 or args.seed < 0:
             raise ValueError(f"--samples and --seed are at least 0, not {min(args.samples, args.seed)}")
+        if args.samples > MOST_SAMPLES:
+            raise ValueError(f"--samples is at most {MOST_SAMPLES:,}, not {args.samples:,}")
         feasible = FeasibleSet(space_from(args), budget_from(args))
     except ValueError as error:
         print(f"space: {error}", file=sys.stderr)

@@ -165,6 +165,8 @@ def test_an_empty_test_list_is_fine(tiny_copy: Path, capsys: pytest.CaptureFixtu
     [
         (["--overlay", "picture"], 2, "end it in .png or .jpg"),
         (["--workers", "-1"], 2, "--workers is 1 or more"),
+        (["--pixels", "nan"], 2, "--pixels is 0 or more, not nan"),
+        (["--limit", "-1"], 2, "--limit is 0 or more, not -1"),
         (["--overlay", f"{__file__}/picture.png"], 1, "test_check.py: "),
     ],
 )

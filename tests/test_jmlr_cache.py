@@ -215,7 +215,7 @@ def test_workers_that_ask_at_once_build_once_and_see_the_same(data: WcpaDataset,
     workers = [context.Process(target=_worker, args=(data.path, tmp_path, results)) for _ in range(3)]
     for worker in workers:
         worker.start()
-    seen = [results.get(timeout=60) for _ in workers]
+    seen = [results.get(timeout=600) for _ in workers]
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0

@@ -84,6 +84,7 @@ def test_a_terminal_without_unicode_gets_ascii(monkeypatch):
         (["--budget", "5.1G", "--min-depth", "30"], "stage 1 has no depth left"),
         (["--budget", "5.1G", "--block", "conv"], "block is one of basic, bottleneck"),
         (["--budget", "5.1G", "--samples", "-1"], "at least 0, not -1"),
+        (["--budget", "5.1G", "--samples", "1000000000000"], "at most 100,000"),
     ],
 )
 def test_a_wrong_request_is_one_sentence_and_status_2(capsys, flags, words):
