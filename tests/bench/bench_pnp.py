@@ -15,7 +15,7 @@ Two cores of a shared Xeon (AVX-512), torch 2.13.0, OpenCV 5.0.0; microseconds a
     pose and L_error  loop  1144.6   batch   298.9      3.8 x
     pose alone        loop   974.3   batch   254.8      3.8 x
 
-The study's table is in docs/pose.md: OpenCV's error is never the lower one.
+The study's table is in docs/pose.md: in none of its regimes is OpenCV's error the lower one.
 """
 
 from __future__ import annotations
