@@ -150,7 +150,7 @@ def select(records: Sequence[TrialRecord], fidelity: str | None = None) -> Selec
         verdict = "no proposal has completed yet"
         sd = noise.sd_mm if noise else None
         return Selection(None, None, None, control, None, sd, (), False, tuple(rows), verdict)
-    leader = min((e for e in rows if e.rerun), key=lambda e: e.mean) if best.rerun else best
+    leader = min((e for e in rows if e.rerun or e is best), key=lambda e: e.mean)
     tied = tied_with_best(rows, leader, noise)
     proposals = [e for e in tied if e.role != "control" and e is not best]
     control_is_tied = control in tied

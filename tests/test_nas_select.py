@@ -69,6 +69,15 @@ def test_a_control_that_beats_everything_is_said_to():
     assert "has the lowest mean, and every proposal is worse" in found.verdict
 
 
+def test_a_control_that_beats_what_was_not_run_again_yet_is_said_to():
+    records = [record(ARCHS[0], 98.0), record(ARCHS[1], 99.0)]
+    found = select(records + runs(RESNET, "control", [95.0, 95.1, 94.9]))
+    assert found.tied == (RESNET,) and found.gain[2] < 0, "the interval and the verdict are one test"
+    assert "has the lowest mean, and every proposal is worse" in found.verdict
+    close = select([record(ARCHS[0], 95.2), *runs(RESNET, "control", [95.0, 95.1, 94.9])])
+    assert set(close.tied) == {RESNET, ARCHS[0]} and close.gain[1] < 0 < close.gain[2]
+
+
 def test_without_a_repeat_there_is_no_winner_and_everybody_is_tied():
     found = select([record(a, 90.0 + i) for i, a in enumerate(ARCHS[:3])])
     assert found.winner is None and found.noise_sd_mm is None and set(found.tied) == set(ARCHS[:3])
