@@ -78,7 +78,7 @@ def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
 def searched_data(run: Path, facts: dict[str, Any], quiet: bool) -> Path:
     """The data set of the search; synthetic faces that are no longer in the cache are made again."""
     where = facts.get("data", {}).get("path")
-    if where is None:
+    if not where:  # a simulation has none
         raise RunError(f"{run} was searched without a data set: give one with --data")
     if not Path(where).exists() and facts.get("config", {}).get("data", where) is None:
         from nas.session import synthesise

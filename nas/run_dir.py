@@ -68,6 +68,13 @@ class RunDir:
                     raise RunError(f"--out {self.path} cannot be a folder: {path} is a file")
                 return
 
+    def make(self) -> None:
+        """The folder, where it is not there yet; RunError where it cannot be."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"--out {self.path} cannot be made ({error.strerror}): choose another") from None
+
     def forget(self) -> None:
         """Remove a search that has recorded nothing, and the folder if nothing else is in it."""
         for path in (self.run_json, self.log, self.path / "lock"):
@@ -78,13 +85,16 @@ class RunDir:
     def read(self) -> dict[str, Any]:
         """The contents of run.json; RunError where there is no search."""
         try:
-            return json.loads(self.run_json.read_text())
+            contents = json.loads(self.run_json.read_text())
         except FileNotFoundError:
             raise RunError(
                 f"{self.path} holds no search (no run.json): give the folder that nas.search wrote"
             ) from None
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # no JSON, or no text at all
             raise RunError(f"{self.run_json} is damaged ({error}): restore it or start a new run") from None
+        if not isinstance(contents, dict):
+            raise RunError(f"{self.run_json} is damaged (no JSON object): restore it or start a new run")
+        return contents
 
     def write(self, contents: dict[str, Any]) -> None:
         """Replace run.json as a whole."""

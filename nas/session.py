@@ -90,7 +90,7 @@ class Session:
         run = self.run_dir
         interrupts = Interrupts()
         try:
-            run.path.mkdir(parents=True, exist_ok=True)
+            run.make()
             with run.locked():
                 if self.saved is None and run.holds_a_search():
                     raise _occupied(run)
@@ -141,6 +141,8 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
     if given.resume:
         run = RunDir(given.out) if "out" in given else newest(RUNS)
         saved = run.read()
+        if "config" not in saved:
+            raise RunError(f"{run.run_json} holds no settings of a search: restore it or start a new run")
         config = flags.to_resumed(given, SearchConfig.from_dict(saved["config"]))
     else:
         config = flags.to_config(given)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,6 +90,15 @@ class SingleWriterJournal(JournalFileBackend):
             Path(f"{path}.lock").unlink(missing_ok=True)
         super().__init__(str(path))
         self._batches = 0
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        try:
+            yield from super().read_logs(log_number_from)
+        except ValueError as error:  # a torn end is no error, so this is a line within
+            raise RunError(
+                f"{self._file_path} is damaged before its end ({error}): restore it from a copy, "
+                "or delete it from the first line that is no JSON object on and resume from there"
+            ) from error
 
     @contextmanager
     def batch(self, wait: bool = True) -> Iterator[None]:

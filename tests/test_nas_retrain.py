@@ -24,6 +24,7 @@ from nas.retrain_folder import RetrainFolder
 from nas.retrain_job import RetrainJob
 from nas.retrain_train import train
 from nas.retraining import progress_line, schedule, searched_data
+from nas.run_dir import RunError
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, replace_norms, shared_predictor, world
@@ -357,6 +358,8 @@ def test_synthetic_faces_that_left_the_cache_are_made_again(tmp_path, monkeypatc
     assert len(WcpaDataset.open(searched_data(tmp_path, facts, quiet=True)).rows["train"]) == 2
     given = facts | {"config": {"data": "mine"}}
     assert searched_data(tmp_path, given, quiet=True) == tmp_path / "gone"
+    with pytest.raises(RunError, match="without a data set: give one with --data"):
+        searched_data(tmp_path, {"data": {"path": ""}}, quiet=True)  # a simulation
 
 
 def test_a_global_batch_must_split_evenly(tmp_path, wcpa_of_ten, capsys):

@@ -46,6 +46,7 @@ def test_the_newest_run_is_the_one_started_last(tmp_path):
 
 
 def test_a_damaged_run_json_is_named(tmp_path):
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(RunError, match=r"run\.json is damaged"):
-        RunDir(tmp_path).read()
+    for damaged in (b"{", b"[1]", b"\xb9"):
+        (tmp_path / "run.json").write_bytes(damaged)
+        with pytest.raises(RunError, match=r"run\.json is damaged \(.*\): restore it"):
+            RunDir(tmp_path).read()

@@ -87,6 +87,15 @@ def test_a_wrong_request_is_one_sentence_and_nothing_is_written(capsys, argv, wo
     assert words in refuse(capsys, *argv)
 
 
+def test_a_place_where_no_folder_can_be_made_is_a_wrong_request(capsys, monkeypatch):
+    def forbidden(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", forbidden)
+    text = refuse(capsys, "--budget", "5.1GFLOPs", *STANDIN)
+    assert text == "--out never cannot be made (Permission denied): choose another\n"
+
+
 def test_a_data_folder_that_is_missing_or_lacks_a_part_is_named(capsys, tiny_copy):
     assert "nodata" in refuse(capsys, "--budget", "5.1GFLOPs", "--data", "nodata")
     (tiny_copy / "resources" / "projection_matrix.txt").unlink()
@@ -220,6 +229,11 @@ def test_resume_of_a_finished_search_trains_nothing_and_answers_again(capsys, do
 def test_resume_may_ask_for_more_trials_but_not_for_another_search(capsys, done):
     assert search.main(["--resume", "--out", str(done[0]), "--strategy", "gp"]) == 2
     assert "--strategy cannot change on --resume" in capsys.readouterr().err
+    run_json = (done[0] / "run.json").read_text()
+    (done[0] / "run.json").write_text("{}")
+    assert search.main(["--resume", "--out", str(done[0])]) == 2
+    assert "holds no settings of a search" in capsys.readouterr().err
+    (done[0] / "run.json").write_text(run_json)
     assert search.main(["--resume", "--out", str(done[0]), "--trials", "6", "--quiet"]) == 0
     assert len([r for r in Store.open(done[0]).records() if r.role == "proposal"]) == 6
     assert capsys.readouterr().err == ""

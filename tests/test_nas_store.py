@@ -115,6 +115,19 @@ def test_a_reader_survives_a_torn_last_line_and_leaves_it_alone(run):
     assert run.study_log.read_bytes() == before
 
 
+def test_damage_before_the_end_is_named_and_nothing_after_it_is_dropped(run):
+    store = Store.open(run.path, write=True)
+    for seed in range(3):
+        begin(store, seed=seed)
+    lines = run.study_log.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2][:10] + b"\xb9\n"
+    run.study_log.write_bytes(b"".join(lines))
+    for write in (False, True):
+        with pytest.raises(RunError, match=r"study\.log is damaged before its end .* restore it"):
+            Store.open(run.path, write=write).records()
+    assert run.study_log.read_bytes() == b"".join(lines)
+
+
 def test_a_lock_file_that_a_dead_writer_left_does_not_hang_the_next(run):
     begin(Store.open(run.path, write=True))
     lock = Path(f"{run.study_log}.lock")
