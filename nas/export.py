@@ -59,11 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from nas.exports import onnx_file
     from nas.exports.from_run import open_source
+    from nas.run_dir import RunDir
 
     if args.batch < 1:
         raise ValueError(f"--batch is a number of images, at least 1, not {args.batch}")
     source = open_source(args.source, args.member)
     out = args.out or (Path(args.source) / "export" if Path(args.source).is_dir() else Path("export"))
+    RunDir(out).check_place()
     if "onnx" in args.format:
         onnx_file.require(source)  # before another format is written
     for name in dict.fromkeys(args.format):

@@ -47,8 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from nas.run_dir import RunDir
     from reports.run import Run
 
+    if args.out:
+        RunDir(args.out).check_place()
     print(build(Run.open(args.run), args.out, [args.predictions] if args.predictions else []))
     return 0
 
@@ -80,6 +83,7 @@ def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Sec
     )
     from reports.standing import at_own_proxy
 
+    later = (final.section(run), errors.section(run, predictions))
     selection = select(run.records)
     own = at_own_proxy(run, selection)
     first = answer.section(run, selection)
@@ -93,7 +97,6 @@ def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Sec
         matters.section(run, selection),
         happened.section(run, selection),
     ]
-    later = (final.section(run), errors.section(run, predictions))
     return [*found[:1], *(section for section in later if section), *found[1:]]
 
 

@@ -39,12 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from nas.run_dir import RunDir
     from reports.run import Run
 
     if len(args.runs) < 2:
         raise ValueError(
             f"a comparison needs at least two runs, but got {args.runs[0]} alone: name another one"
         )
+    for i, path in enumerate(args.runs):
+        if path.resolve() in [other.resolve() for other in args.runs[:i]]:
+            raise ValueError(
+                f"{path} is named twice, and a run does not differ from itself: name another one"
+            )
+    if args.out:
+        RunDir(args.out).check_place()
     runs = [Run.open(path) for path in args.runs]
     names = names_of(runs)
     folder = args.out or runs[0].path.parent / ("compare-" + "-".join(names))

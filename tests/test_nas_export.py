@@ -248,9 +248,10 @@ def test_bad_requests_are_one_sentence_and_write_nothing(retrained, tmp_path, wc
         (["resnet34", "--member", "x"], "no run's folder"),
         ([str(tmp_path / "absent.json")], "neither one of"),
         ([str(broken)], "4 whole numbers"),
+        (["resnet34", "--out", str(broken)], "cannot be a folder"),
     ]
     for argv, said in requests:
-        assert main([*argv, "--out", str(out)]) == 2
+        assert main(["--out", str(out), *argv]) == 2
         message = capsys.readouterr().err
         assert said in message and message.count("\n") == 1
         assert not out.exists()

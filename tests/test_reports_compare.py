@@ -142,3 +142,5 @@ def test_command_line_prints_the_sentence_and_the_page(tmp_path, capsys, monkeyp
 def test_one_run_is_no_comparison(tmp_path, capsys):
     assert main([str(tmp_path / "only")]) == 2
     assert "needs at least two runs" in capsys.readouterr().err
+    assert main([str(tmp_path / "only"), str(tmp_path / "x" / ".." / "only")]) == 2
+    assert "only is named twice" in capsys.readouterr().err

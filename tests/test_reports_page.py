@@ -196,6 +196,17 @@ def test_a_folder_without_a_search_is_one_sentence(tmp_path, capsys):
     assert "holds no search (no run.json)" in capsys.readouterr().err
 
 
+def test_a_report_that_cannot_be_as_asked_is_one_sentence_and_writes_nothing(tmp_path, capsys):
+    path = write_run(tmp_path / "run", records(3))
+    for flag, given, said in (
+        ("--out", path / "run.json", "is a file"),
+        ("--predictions", tmp_path / "no.npz", "no.npz "),
+    ):
+        assert main([str(path), flag, str(given)]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1 and not (path / "report").exists()
+
+
 def test_a_sampler_that_chose_is_not_shown_as_the_space(tmp_path, undrawn):
     chosen = run(10, info={"config": INFO["config"] | {"strategy": "tpe"}})
     assert "no uniform sample" in build(chosen, tmp_path).read_text()

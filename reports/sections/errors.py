@@ -25,15 +25,20 @@ _AXES = {"Yaw (degrees)": "yaw", "Pitch (degrees)": "pitch", "Distance (m)": "di
 
 
 def section(run: Run, files: Sequence[Path] = ()) -> Section | None:
-    """Of the first file with labels, given or found in the run; None where there is no predictions file."""
-    files = list(files) or predictions.find(run.path)
-    if not files:
+    """Of the first file with labels, given or found in the run; None where there is no predictions file.
+
+    NoLabels for a given file: what was asked for is not replaced by a sentence on the page.
+    """
+    found = list(files) or predictions.find(run.path)
+    if not found:
         return None
     reasons = []
-    for file in files:
+    for file in found:
         try:
             return _scored(run, file)
         except (predictions.NoLabels, OSError) as reason:
+            if files:
+                raise
             reasons.append(str(reason))
     facts = {"why_not": Fact("; ".join(reasons))}
     return Section(key="errors", title="Errors by kind of image", facts=facts)
