@@ -15,6 +15,7 @@ from typing import Any
 from nas.config import SearchConfig
 from nas.plan import Plan
 from nas.run_dir import RunDir
+from nas.store import from_anywhere, without_password
 
 PACKAGES = ("torch", "optuna", "ray", "numpy", "scipy", "opencv-python-headless")
 
@@ -24,7 +25,7 @@ def describe(config: SearchConfig, plan: Plan, run: RunDir, argv: Sequence[str])
     prefix = f"{run.path.name}-{uuid.uuid4().hex[:8]}/" if config.storage else ""
     return {
         "format": 1,
-        "command": shlex.join(["python", "-m", "nas.search", *argv]),
+        "command": shlex.join(["python", "-m", "nas.search", *map(without_password, argv)]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "config": config.to_dict(),
         "seed": plan.seed,
@@ -37,7 +38,7 @@ def describe(config: SearchConfig, plan: Plan, run: RunDir, argv: Sequence[str])
         "proxy_id": plan.proxy.id,
         "race_proxy": plan.race_proxy.to_dict(),
         "demonstration": plan.demonstration,
-        "store": {"url": config.storage, "prefix": prefix},
+        "store": {"url": from_anywhere(config.storage), "prefix": prefix},
         "versions": versions(),
         "commit": commit(),
     }

@@ -271,7 +271,7 @@ def _search(session: Session, interrupts: Interrupts) -> None:
         about |= _facts(session)
     run.write(about)
     with chatter_to(run.log) as stream, interrupts.caught(), _launcher(session):
-        store = Store.connect(run, about["store"]["url"], about["store"]["prefix"], write=True)
+        store = Store.open(run.path, write=True)
         driver = Driver(plan, store, run.checkpoint)
         display, curves = Display(driver, stream, quiet=session.quiet), Curves(run)
         driver.watchers += [display, curves]

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -178,7 +179,11 @@ class Store:
         """The store of a run directory, by its run.json; readable while a search writes."""
         run = RunDir(Path(run_dir))
         where = run.read().get("store", {})
-        return cls.connect(run, where.get("url"), where.get("prefix", ""), write=write)
+        url = where.get("url")
+        file = _sqlite_file(url)
+        if file is not None and not file.exists():  # SQLite would make an empty one
+            raise RunError(f"{run.path} keeps its studies in {file}, which is not there: put it back")
+        return cls.connect(run, url, where.get("prefix", ""), write=write)
 
     @classmethod
     def connect(cls, run: RunDir, url: str | None, prefix: str = "", *, write: bool = False) -> Store:
@@ -192,7 +197,7 @@ class Store:
             return cls(optuna.storages.get_storage(url), prefix)
         except Exception as error:  # SQLAlchemy's and the driver's own kinds
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise RunError(f"cannot open the storage {_without_password(url)}: {first}") from error
+            raise RunError(f"cannot open the storage {without_password(url)}: {first}") from error
 
     # --- reading ---
 
@@ -322,7 +327,20 @@ def _iso(when: datetime | None) -> str:
     return when.astimezone(UTC).isoformat(timespec="milliseconds") if when else ""
 
 
-def _without_password(url: str) -> str:
+def from_anywhere(url: str | None) -> str | None:
+    """The URL of the same storage in any working directory."""
+    file = _sqlite_file(url)
+    return url if file is None or url is None else url.replace(str(file), str(file.absolute()), 1)
+
+
+def _sqlite_file(url: str | None) -> Path | None:
+    """The file of a SQLite URL; None for any other storage."""
+    found = re.match(r"sqlite(?:\+\w+)?:///([^?:][^?]*)", url or "")
+    return Path(found[1]) if found else None
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown; any other text as it is."""
     head, at, tail = url.rpartition("@")
     scheme, slashes, user = head.partition("://")
     return f"{scheme}{slashes}{user.split(':')[0]}@{tail}" if at else url

@@ -240,6 +240,21 @@ def test_resume_may_ask_for_more_trials_but_not_for_another_search(capsys, done)
     assert RunDir(done[0]).read()["config"]["trials"] == 6
 
 
+def test_a_database_file_is_found_from_elsewhere_and_missed_where_it_is_gone(capsys, tmp_path, monkeypatch):
+    run, argv = tmp_path / "run", [*SMALL, *STANDIN, "--trials", "2", "--storage", "sqlite:///here.db"]
+    assert search.main([*argv, "--out", str(run)]) == 0
+    before = Store.open(run).records()
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    assert search.main(["--resume", "--out", str(run)]) == 0
+    assert Store.open(run).records() == before and not list(Path().iterdir())
+    (tmp_path / "here.db").rename("moved.db")
+    capsys.readouterr()
+    assert search.main(["--resume", "--out", str(run)]) == 2
+    assert "here.db, which is not there: put it back" in capsys.readouterr().err
+    assert not (tmp_path / "here.db").exists()
+
+
 def test_a_longer_race_has_the_same_name_after_a_resume(capsys, tmp_path):
     out = ["--out", str(tmp_path / "race")]
     (tmp_path / "three.json").write_text('{"epochs": 3, "evaluations": 0}')

@@ -10,6 +10,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from nas.config import SearchConfig
+from nas.plan import resolve
+from nas.provenance import describe
 from nas.run_dir import RunDir, RunError
 from nas.store import Store
 from space import ArchSpec
@@ -182,6 +185,9 @@ def test_a_storage_that_cannot_be_reached_is_one_sentence_without_its_password(t
     with pytest.raises(RunError, match="cannot open the storage nosuchdb://user@host/db") as caught:
         Store.connect(RunDir(tmp_path), url)
     assert "secret" not in str(caught.value)
+    plan = resolve(SearchConfig("5.1GFLOPs", storage=url), gpus=0)
+    about = describe(SearchConfig("5.1GFLOPs", storage=url), plan, RunDir(tmp_path), ["--storage", url])
+    assert about["command"].endswith("--storage nosuchdb://user@host/db") and about["store"]["url"] == url
 
 
 def test_a_folder_without_a_search_is_named(tmp_path):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.select import Selection
+from nas.store import without_password
 from reports.run import Run
 from reports.sections.answer import decisive, title_of
 from reports.tables import Column, Fact, Section, Table
@@ -110,11 +111,12 @@ def settings(run: Run) -> Table:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as dotted keys; what is empty says nothing and is left out."""
+    """Nested settings as dotted keys, without passwords; what is empty says nothing and is left out."""
     rows = []
     for key, value in values.items():
         if isinstance(value, Mapping):
             rows += _flat(value, f"{prefix}{key}.")
         elif value not in (None, "", [], ()):
-            rows.append((prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            rows.append((prefix + key, without_password(text)))
     return rows
