@@ -1,6 +1,7 @@
 """The data set on disk: complete, reproducible, all or nothing; other face models; the command."""
 
 import csv
+import multiprocessing
 import subprocess
 import sys
 
@@ -203,6 +204,19 @@ def test_a_file_that_is_no_face_model_is_refused_in_a_sentence(other_model, tmp_
         file.write_bytes(content)
     with pytest.raises(ValueError, match="cannot read the face model"):
         load_model(file)
+
+
+def test_an_interrupt_while_workers_start_leaves_neither_them_nor_a_file(tmp_path, monkeypatch):
+    def interrupted(executor):
+        assert multiprocessing.active_children()  # they are started before the thread that would stop them
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("concurrent.futures.process._ExecutorManagerThread", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        synthesize(tmp_path / "set", subjects=2, frames=1, size=96, workers=2)
+    for child in multiprocessing.active_children():
+        child.join(60)
+    assert not multiprocessing.active_children() and not list(tmp_path.iterdir())
 
 
 def test_a_saved_model_is_read_back_unchanged(tmp_path):

@@ -122,11 +122,16 @@ def _run(order: Order, model: FaceModel, total: int, workers: int | None) -> Ite
         return
     shared = order.root / "model.npz"
     model.save(shared)
+    others = multiprocessing.active_children()
     try:
         context = multiprocessing.get_context("spawn")  # fork would copy other threads' locks
         with ProcessPoolExecutor(count, context, _start_worker, (order, shared)) as pool:
             yield from pool.map(_work, range(total), chunksize=max(1, min(8, total // (4 * count))))
     finally:
+        # A Ctrl-C while workers start leaves them to nobody, and Python would wait for them at its end.
+        for child in multiprocessing.active_children():
+            if child not in others:
+                child.kill()
         shared.unlink(missing_ok=True)
 
 
