@@ -37,7 +37,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         _at_least("--trials", self.trials, 1)
-        _at_least("--repeats", self.repeats, 2)
+        _at_least("--repeats", self.repeats, 3)  # fewer give the control no error bar to speak of
         _at_least("--finalists", self.finalists, 1)
         _at_least("--seed", self.seed, 0)
         if self.rounds not in (1, 2):

@@ -20,6 +20,7 @@ from nas.plan import Plan
 from proxy_tasks.task import Proxy
 
 STEPS = 3  # timed, after one that is not
+CPU_BATCH = 32  # images of a step timed on a CPU: 512 at 256 pixels would take minutes and 10 GB
 VALIDATION = 0.25  # validation images for each training image: 20 % against 80 % of the subjects
 FORWARD = 1 / 3  # of a training step's cost
 CHECKPOINTS = 3  # of a live trial: the newest, the one before, and one that is being written
@@ -70,15 +71,17 @@ def forecast(plan: Plan, data: Path | None, slots: int, threads: int) -> Forecas
 
 
 def seconds_per_step(plan: Plan, device: object) -> float:
-    """Median of a few training steps of the control."""
-    step = training_step(plan.control, plan.proxy, plan.proxy.batch, device)
+    """Median of a few training steps of the control; a CPU's are timed on part of a large batch."""
+    batch = plan.proxy.batch
+    timed = min(batch, CPU_BATCH) if str(device) == "cpu" else batch
+    step = training_step(plan.control, plan.proxy, timed, device)
     step()
     times = []
     for _ in range(STEPS):
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return statistics.median(times) * batch / timed
 
 
 def training_images(proxy: Proxy, data: Path | None) -> int:

@@ -1,5 +1,7 @@
 """Memory and cost predicted from specs, and GPUs in slices that Ray can place."""
 
+import dataclasses
+
 import pytest
 from nas_tools import plan
 
@@ -74,3 +76,23 @@ def test_the_calibrated_prediction_covers_a_measured_run():
     made = plan()
     predicted = peak_bytes(made.control, made.proxy, calibrate(made))
     assert _measure(made.control, made.proxy, made.proxy.batch) < predicted
+
+
+def test_a_cpu_times_part_of_a_large_batch_and_scales_it(monkeypatch):
+    from nas import forecast
+
+    batches, clock = [], iter(range(100))
+
+    def step_of(arch, proxy, batch, device):
+        batches.append(batch)
+        return lambda: None
+
+    monkeypatch.setattr(forecast, "training_step", step_of)
+    monkeypatch.setattr(forecast.time, "perf_counter", lambda: float(next(clock)))
+    large, small = (plan(trials=1).proxy.replace(batch=b) for b in (512, 8))
+    made = plan(trials=1)
+    step = forecast.seconds_per_step(dataclasses.replace(made, proxy=large), "cpu")
+    assert batches == [forecast.CPU_BATCH] and step == 512 / forecast.CPU_BATCH  # a tick of the clock each
+    assert forecast.seconds_per_step(dataclasses.replace(made, proxy=large), "cuda") == 1.0
+    assert forecast.seconds_per_step(dataclasses.replace(made, proxy=small), "cpu") == 1.0
+    assert batches == [forecast.CPU_BATCH, 512, 8]

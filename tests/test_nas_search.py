@@ -64,7 +64,7 @@ def _elsewhere(tmp_path, monkeypatch):
         (["--budget", "5.1GFLOPs", "--launcher", "slurm"], "--launcher is one of"),
         (["--budget", "5.1GFLOPs", "--proxy", "huge"], "--proxy 'huge' is neither one of mini"),
         (["--budget", "5.1GFLOPs", "--trials", "0"], "--trials is at least 1"),
-        (["--budget", "5.1GFLOPs", "--repeats", "1"], "--repeats is at least 2"),
+        (["--budget", "5.1GFLOPs", "--repeats", "2"], "--repeats is at least 3"),
         (["--budget", "5.1GFLOPs", "--rounds", "3"], "--rounds is 1 or 2"),
         (["--budget", "5.1GFLOPs", "--max-hours", "nan"], "--max-hours is a positive number"),
         (["--budget", "5.1GFLOPs", "--race-epochs", "0.5"], "--race-epochs multiplies"),
