@@ -24,7 +24,9 @@ when all workers are up to when the first runs out, and again from the very firs
 Importing Ray costs 1.5 s more in every one of its processes where JupyterLab is installed beside it (the
 extra `notebooks`), since jsonschema then builds a grammar of URLs (rfc3987_syntax): the first trial began
 15.4 s after the command there, and after 8.8 s without it. A real trial of `mini` on warm synthetic faces
-began after 11.7 s: 3.4 s of imports and data in the driver, 2.4 s for Ray, 5.9 s for the same in two workers.
+began after 9.4 s and took its first step after 11.0 to 12: in order 3.4 s of imports and data in the driver,
+2.4 s for Ray, 3.6 s until both workers have imported Ray Tune and torch, 2 s for torch's optimizer (which
+imports its compiler), the network and the data.
 """
 
 from __future__ import annotations
