@@ -50,7 +50,8 @@ def forecast(plan: Plan, data: Path | None, slots: int, threads: int) -> Forecas
     torch.set_num_threads(max(1, threads))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     images = training_images(plan.proxy, data)
-    each = seconds_per_run(plan.proxy, images, seconds_per_step(plan, device))
+    each = seconds_per_run(plan.proxy, images, 1.0)  # in steps, before any is timed: it may be refused
+    each *= seconds_per_step(plan, device)
     seconds = device_seconds(plan, each)
     calibration = calibrate(plan) if device.type == "cuda" else Calibration(fixed_bytes=5e8)
     in_cache = images * (1 + VALIDATION)
@@ -100,10 +101,12 @@ def training_images(proxy: Proxy, data: Path | None) -> int:
 
 
 def seconds_per_run(proxy: Proxy, images: int, step: float) -> float:
-    """Training plus a validation after every interval."""
-    training = max(images // proxy.batch * proxy.epochs, proxy.least_steps) * step
-    validation = (proxy.evaluations or proxy.epochs) * images * VALIDATION / proxy.batch * step * FORWARD
-    return training + validation
+    """Training plus a validation after every interval; ValueError where a run could not fill a batch."""
+    from proxy_tasks.engine import Length
+
+    length = Length.of(proxy, images)
+    validation = length.intervals * images * VALIDATION / proxy.batch * step * FORWARD
+    return length.steps * step + validation
 
 
 def device_seconds(plan: Plan, each: float) -> float:

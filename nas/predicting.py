@@ -104,12 +104,18 @@ def _ensemble(request: Request, file: Path) -> Chosen:
         raise MemberError(
             f"{request.run} has no ensemble yet: run python -m nas.ensemble {request.run} first"
         )
-    document = json.loads(file.read_text())
-    weights = [float(entry["weight"]) for entry in document["members"]]
-    members = require_members(request.run, [entry["folder"] for entry in document["members"]])
+    try:
+        document = json.loads(file.read_text())
+        weights = [float(entry["weight"]) for entry in document["members"]]
+        folders, stored_flip = [entry["folder"] for entry in document["members"]], document["flip"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise MemberError(
+            f"{file} is damaged ({error}): run python -m nas.ensemble {request.run} again"
+        ) from None
+    members = require_members(request.run, folders)
     if request.trainval:
         members = [twin(member, request.run) for member in members]
-    flip = document["flip"] if request.flip is None else request.flip
+    flip = stored_flip if request.flip is None else request.flip
     alone = f"{members[0].title}, alone in the ensemble"
     name = f"an ensemble of {len(members)}" if len(members) > 1 else alone
     return Chosen(members, weights, flip, name)

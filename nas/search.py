@@ -24,13 +24,15 @@ def main(argv: list[str] | None = None) -> int:
         from nas.session import dry_run, open_session
 
         session = open_session(given, argv)
+        if given.dry_run:
+            return dry_run(session)
     except (ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; nothing was begun", file=sys.stderr)
         return 130
-    return dry_run(session) if given.dry_run else session.run()
+    return session.run()
 
 
 if __name__ == "__main__":

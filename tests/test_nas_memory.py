@@ -51,6 +51,8 @@ def test_the_images_of_a_run_are_four_fifths_of_the_subjects_within_the_proxys_b
 def test_a_run_costs_its_steps_and_its_validations():
     # 8 steps an epoch, 10 epochs; 200 images validated 10 times at a third of a step's cost
     assert seconds_per_run(PROXY, 800, 1.0) == pytest.approx(80 + 10 * 2 / 3)
+    with pytest.raises(ValueError, match="7 training images do not fill one batch"):
+        seconds_per_run(PROXY, 7, 1.0)
 
 
 def test_halving_costs_a_proposal_its_expected_share():

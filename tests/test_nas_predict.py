@@ -244,6 +244,9 @@ def test_bad_requests_are_one_sentence_and_write_nothing(
     other = tmp_path / "other_mesh"
     shutil.copytree(wcpa_of_ten, other)
     shift_topology(other)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    (damaged / "ensemble" / "members.json").write_text("{")
     out = tmp_path / "out.npz"
     requests = [
         ([str(bare)], "no finished retraining"),
@@ -253,6 +256,7 @@ def test_bad_requests_are_one_sentence_and_write_nothing(
         ([str(run), "--data", str(other)], "another mesh"),
         ([str(run), "--data", str(tmp_path / "absent")], "no data folder"),
         ([str(run), "--overlay", "-1"], "--overlay"),
+        ([str(damaged)], "members.json is damaged"),
     ]
     for argv, said in requests:
         assert main([*argv, "--split", "val", "--out", str(out), *QUIET]) == 2

@@ -317,6 +317,10 @@ def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(capsys, monkeypatc
     text = capsys.readouterr().out
     for word in ("20 proposals", "hours", "memory", "disk", "nothing was trained"):
         assert word in text
+    faces = {"subjects": 5, "frames": 2, "size": 96, "seed": 0}
+    Path("few.json").write_text(json.dumps({"synthetic": faces}))
+    assert search.main([*argv, "--proxy", "few.json"]) == 2
+    assert capsys.readouterr().err.startswith("8 training images do not fill one batch of 32")
 
 
 def test_an_error_inside_is_a_sentence_with_where_the_log_is(capsys, monkeypatch):

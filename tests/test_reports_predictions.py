@@ -196,6 +196,9 @@ def test_a_half_written_metrics_file_is_left_out(whole, tmp_path):
     file.write_text(file.read_text()[:40])
     before = len(final.section(Run.open(whole)).table("retrained").rows)
     assert len(final.section(Run.open(run)).table("retrained").rows) == before - 1
+    assert {"gain_mm", "alone"} & set(final.section(Run.open(whole)).facts)
+    (run / "ensemble" / "metrics.json").write_text("{")
+    assert not {"gain_mm", "alone"} & set(final.section(Run.open(run)).facts)
 
 
 def test_a_data_set_that_has_moved_is_said_and_the_rest_is_shown(whole):

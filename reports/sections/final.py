@@ -139,10 +139,14 @@ def _read_table(path: Path) -> list[dict[str, Value]]:
 def _ensemble_facts(folder: Path) -> dict[str, Fact]:
     """The gain over the best single member, where the ensemble is more than that."""
     metrics, chosen = folder / "metrics.json", folder / "members.json"
-    gain = json.loads(metrics.read_text()).get("gain_over_best_member", {}) if metrics.exists() else {}
+    try:
+        gain = json.loads(metrics.read_text()).get("gain_over_best_member", {})
+        members = json.loads(chosen.read_text())["members"]
+    except (OSError, ValueError, KeyError):
+        return {}  # being written, or damaged: nas.predict names it
     if gain.get("gain_mm") is None:
         return {}
-    if chosen.exists() and len(json.loads(chosen.read_text())["members"]) == 1:
+    if len(members) == 1:
         return {"alone": Fact("yes")}
     facts = {"gain_mm": Fact(gain["gain_mm"], "+.2f", "mm"), "best_member": Fact(gain["best_member"])}
     if gain.get("low_mm") is not None:
