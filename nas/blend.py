@@ -47,6 +47,7 @@ def greedy(
 
     cap: most multiply-adds of the distinct members together. BlendError where no member fits.
     """
+    require_affordable(macs, cap)
     draws: tuple[int, ...] = ()
     path: list[float] = []
     while len(draws) < most:
@@ -60,13 +61,16 @@ def greedy(
             break
         draws = best
         path.append(best_error)
-    if not draws:
-        raise BlendError(
-            f"no member fits a budget of {(cap or 0) / 1e9:.4g} GFLOPs: "
-            f"the smallest needs {min(macs) / 1e9:.4g}"
-        )
     counts = Counter(draws)
     return Blend(tuple(counts[i] for i in range(len(macs))), tuple(path))
+
+
+def require_affordable(macs: Sequence[int], cap: int | None) -> None:
+    """BlendError where not even the cheapest member fits `cap`."""
+    if cap is not None and min(macs) > cap:
+        raise BlendError(
+            f"no member fits a budget of {cap / 1e9:.4g} GFLOPs: the smallest needs {min(macs) / 1e9:.4g}"
+        )
 
 
 def compute(macs: Sequence[int], draws: Sequence[int]) -> int:

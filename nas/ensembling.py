@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nas.blend import Blend, compute, greedy, halves
+from nas.blend import Blend, compute, greedy, halves, require_affordable
 from nas.inference import Crops, Predictor
 from nas.members import Member, MemberError, require_alike, require_members, titles
 from nas.npz_stream import mapped_array
@@ -82,6 +82,7 @@ def build(
     """Choose, score and write an ensemble of the run's members; the folder of what was written."""
     members = require_members(run, names)
     require_alike(members)
+    require_affordable([member.macs for member in members], settings.cap)
     dataset = WcpaDataset.open(data or Path(members[0].record["data"]))
     require_data(members, dataset)
     crops = Crops.open(dataset, members, "train", progress=progress)
@@ -125,19 +126,17 @@ def _predict(
 
     arrays = []
     shape = (len(rows), crops.any.topology.vertex_count, 5)
-    bar = tqdm(
-        total=len(rows) * len(members), unit="img", desc="predicting", disable=not progress, file=sys.stderr
-    )
-    for i, member in enumerate(members):
-        array = mapped_array(scratch / f"{i}.npy", shape)
-        done = 0
-        for part in Predictor([member], [1], crops, device=device, flip=flip).stream(rows):
-            values = torch.cat([part.verts, part.points], dim=2).cpu().numpy()
-            array[done : done + len(values)] = values
-            done += len(values)
-            bar.update(len(values))
-        arrays.append(array)
-    bar.close()
+    total = len(rows) * len(members)
+    with tqdm(total=total, unit="img", desc="predicting", disable=not progress, file=sys.stderr) as bar:
+        for i, member in enumerate(members):
+            array = mapped_array(scratch / f"{i}.npy", shape)
+            done = 0
+            for part in Predictor([member], [1], crops, device=device, flip=flip).stream(rows):
+                values = torch.cat([part.verts, part.points], dim=2).cpu().numpy()
+                array[done : done + len(values)] = values
+                done += len(values)
+                bar.update(len(values))
+            arrays.append(array)
     return Predictions(crops.any, rows, arrays, resolve_device(device))
 
 

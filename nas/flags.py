@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from nas.config import SearchConfig
+from nas.config import SearchConfig, without_password
 from space.commandline import Parser
 from space.design import Space
 from space.flags import add_space_flags, space_fields
@@ -127,9 +127,13 @@ def to_resumed(given: argparse.Namespace, saved: SearchConfig) -> SearchConfig:
         if name not in CHANGEABLE and value != getattr(saved, name):
             raise ValueError(
                 f"--{name.replace('_', '-')} cannot change on --resume: this search has "
-                f"{getattr(saved, name)!r}; start a new run for another"
+                f"{_shown(getattr(saved, name))}; start a new run for another"
             )
     return saved.replace(**{k: v for k, v in values.items() if k in CHANGEABLE})
+
+
+def _shown(value: Any) -> str:
+    return repr(without_password(value) if isinstance(value, str) else value)
 
 
 def _fields(given: argparse.Namespace) -> dict[str, Any]:

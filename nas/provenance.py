@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nas.config import SearchConfig
+from nas.config import SearchConfig, without_password
 from nas.plan import Plan
 from nas.run_dir import RunDir
-from nas.store import from_anywhere, without_password
+from nas.store import from_anywhere
 
 PACKAGES = ("torch", "optuna", "ray", "numpy", "scipy", "opencv-python-headless")
 

@@ -32,6 +32,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.config import without_password
 from nas.run_dir import RunDir, RunError
 from space import ArchSpec
 
@@ -337,10 +338,3 @@ def _sqlite_file(url: str | None) -> Path | None:
     """The file of a SQLite URL; None for any other storage."""
     found = re.match(r"sqlite(?:\+\w+)?:///([^?:][^?]*)", url or "")
     return Path(found[1]) if found else None
-
-
-def without_password(url: str) -> str:
-    """A URL as it may be shown; any other text as it is."""
-    head, at, tail = url.rpartition("@")
-    scheme, slashes, user = head.partition("://")
-    return f"{scheme}{slashes}{user.split(':')[0]}@{tail}" if at else url

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas import ensembling
 from nas.blend import BlendError, compute, greedy, halves
 from nas.ensemble import main
 from nas.inference import Crops, Predictor
@@ -217,6 +218,12 @@ def test_bad_requests_are_one_sentence_and_write_nothing(retrained, tmp_path, wc
         message = capsys.readouterr().err
         assert said in message and message.count("\n") == 1, message
     assert not (retrained / "ensemble").exists() and not (bare / "ensemble").exists()
+
+
+def test_a_budget_that_no_member_fits_is_refused_before_anything_is_predicted(retrained, monkeypatch, capsys):
+    monkeypatch.setattr(ensembling, "_predict", None)  # not reached
+    assert main([str(retrained), "--device", "cpu", "--quiet", "--budget", "0.001GFLOPs"]) == 2
+    assert "no member fits a budget of 0.001 GFLOPs" in capsys.readouterr().err
 
 
 def test_weights_of_another_mesh_are_refused(retrained, tmp_path, capsys):

@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 import termios
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from nas import search, status
+from nas.config import SearchConfig
+from nas.flags import to_resumed
 from nas.run_dir import RunDir
 from nas.standin import Standin
 from nas.store import Store
@@ -229,6 +232,9 @@ def test_resume_of_a_finished_search_trains_nothing_and_answers_again(capsys, do
 def test_resume_may_ask_for_more_trials_but_not_for_another_search(capsys, done):
     assert search.main(["--resume", "--out", str(done[0]), "--strategy", "gp"]) == 2
     assert "--strategy cannot change on --resume" in capsys.readouterr().err
+    saved = SearchConfig("5.1GFLOPs", storage="postgresql://me:secret@host/db")
+    with pytest.raises(ValueError, match="has 'postgresql://me@host/db'; start a new run"):
+        to_resumed(Namespace(storage="postgresql://other/db"), saved)
     run_json = (done[0] / "run.json").read_text()
     (done[0] / "run.json").write_text("{}")
     assert search.main(["--resume", "--out", str(done[0])]) == 2
