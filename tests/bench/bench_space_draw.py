@@ -9,18 +9,18 @@ Reject, tables: the same with this package's vectorised cost instead of the netw
 rejection can do. Both draw uniformly from the space, as `draw_array` does from the feasible set.
 
 Target: 100,000 a second in batches.
-2-core Intel Xeon with other work on it (load 8.7), Python 3.11.7, numpy 2.4.6, torch 2.13.0+cpu,
+2-core Intel Xeon, nothing else running, Python 3.11.7, numpy 2.4.6, torch 2.13.0+cpu,
 fvcore 0.1.5.post20221221, n = 7:
 
-    fvcore: 12.27 ± 2.00 s a candidate (mean, standard error, n = 8), 1 in 227.5 accepted
+    fvcore: 1.14 ± 0.28 s a candidate (mean, standard error, n = 8), 1 in 227.5 accepted
     accepted architectures  a second, median (range)                against fvcore
-    reject, fvcore          0.00036, one in 2,791 s                              1
-    reject, tables          5,381 (4,306 to 11,344)                     15,020,707
-    draw 1                  9,666 (6,793 to 11,102)                     26,981,538
-    draw 1,000              171,265 (147,369 to 185,721)               478,050,624
-    draw 100,000            171,083 (159,169 to 181,221)               477,541,781
-    from_unit, one          1,113 (1,010 to 1,444)                       3,107,349
-    from_unit, 20,000       5,991 (5,793 to 6,360)                      16,721,273
+    reject, fvcore          0.00384, one in 260 s                                1
+    reject, tables          14,494 (14,293 to 15,275)                    3,774,735
+    draw 1                  9,656 (7,493 to 11,569)                      2,514,657
+    draw 1,000              165,110 (153,624 to 172,004)                43,000,383
+    draw 100,000            350,045 (332,364 to 351,872)                91,164,193
+    from_unit, one          4,544 (4,514 to 4,576)                       1,183,446
+    from_unit, 20,000       38,974 (37,919 to 39,186)                   10,150,270
 """
 
 from __future__ import annotations
