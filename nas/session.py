@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any, TextIO
 
 from nas import flags
 from nas.config import SearchConfig, gpu_share
+from nas.interrupts import Interrupts
 from nas.plan import Plan, resolve
 from nas.provenance import describe
 from nas.resources import NoRoom, Resources, check_address
@@ -32,44 +30,6 @@ from proxy_tasks.task import Proxy
 from space import ArchSpec
 
 RUNS = Path("runs")
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, at a moment when nothing is half written."""
-
-
-class Interrupts:
-    """The first Ctrl-C ends the search at its next safe moment, the second at once."""
-
-    def __init__(self) -> None:
-        self.pending = False
-        self.safe = False  # whether the handler itself may raise
-
-    @contextlib.contextmanager
-    def caught(self) -> Iterator[Interrupts]:
-        before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            for s in before:
-                signal.signal(s, self._handle)
-        except ValueError:  # not the main thread: somebody else handles signals
-            yield self
-            return
-        try:
-            yield self
-        finally:
-            for s, handler in before.items():
-                signal.signal(s, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.pending:
-            os._exit(130)
-        self.pending = True
-        if self.safe:
-            raise Interrupted
-
-    def check(self) -> None:
-        if self.pending:
-            raise Interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +232,12 @@ def _search(session: Session, interrupts: Interrupts) -> None:
     run.write(about)
     with chatter_to(run.log) as stream, interrupts.caught(), _launcher(session):
         store = Store.open(run.path, write=True)
+        begins_anew = session.saved is not None and not store.records()
         driver = Driver(plan, store, run.checkpoint)
         display, curves = Display(driver, stream, quiet=session.quiet), Curves(run)
         driver.watchers += [display, curves]
+        if begins_anew:
+            display.said("the store holds no trial yet: the search begins at its first")
         try:
             _launch(session, driver, display, interrupts)
         finally:

@@ -229,6 +229,14 @@ def test_resume_of_a_finished_search_trains_nothing_and_answers_again(capsys, do
     assert Store.open(done[0]).records() == before
 
 
+def test_resume_without_a_trial_in_the_store_says_that_it_begins_anew(capsys, done):
+    (done[0] / "study.log").unlink()
+    assert search.main(["--resume", "--out", str(done[0])]) == 0
+    assert "the store holds no trial yet" in capsys.readouterr().err
+    assert search.main(["--resume", "--out", str(done[0])]) == 0
+    assert "the store holds no trial yet" not in capsys.readouterr().err
+
+
 def test_resume_may_ask_for_more_trials_but_not_for_another_search(capsys, done):
     assert search.main(["--resume", "--out", str(done[0]), "--strategy", "gp"]) == 2
     assert "--strategy cannot change on --resume" in capsys.readouterr().err
@@ -377,7 +385,7 @@ def test_a_second_search_in_a_directory_is_refused_with_who_holds_it(capsys, don
 
 CTRL_C = """
 import os, signal
-from nas.session import Interrupts
+from nas.interrupts import Interrupts
 interrupts = Interrupts()
 with interrupts.caught():
     for _ in range({times}):
