@@ -6,7 +6,7 @@ the references are scipy's least_squares run to convergence and OpenCV's iterati
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,6 +17,29 @@ from scipy.spatial.transform import Rotation
 Array = NDArray[np.float64]
 K = np.array([[629.77, 0.0, 400.0], [0.0, 629.77, 400.0], [0.0, 0.0, 1.0]])
 TO_OPENCV = np.array([1.0, -1.0, -1.0])
+
+# How far shape and landmarks are from the truth, by the name that docs/pose.md gives it: arguments of `draw`,
+# and `depth`, the part of a shape's true depth that the solvers are told.
+REGIMES: dict[str, dict[str, Any]] = {
+    "true shape, no noise": {},
+    "true shape, 1 px": {"noise": 1.0},
+    "true shape, 20 px": {"noise": 20.0},
+    "12 vertices, 2 px": {"noise": 2.0, "vertices": 12},
+    "shape off by 1 mm, 1 px": {"shape_error": 0.001, "noise": 1.0},
+    "shape off by 3 mm, 1 px": {"shape_error": 0.003, "noise": 1.0},
+    "shape off by 15 mm, 5 px": {"shape_error": 0.015, "noise": 5.0},
+    "shape off by 30 mm, 30 px": {"shape_error": 0.030, "noise": 30.0},
+    "mean face, true landmarks": {"mean_shape": True},
+    "mean face, any turn": {"mean_shape": True, "any_turn": True},
+    "shape off by 3 mm, any turn": {"shape_error": 0.003, "noise": 1.0, "any_turn": True},
+    "a tenth as deep, 3 px, any turn": {"depth": 0.1, "noise": 3.0, "any_turn": True},
+    "flat, 3 px, any turn": {"depth": 0.0, "noise": 3.0, "any_turn": True},
+    "6 vertices, 20 px, any turn": {"noise": 20.0, "vertices": 6, "any_turn": True},
+    "shape off by 50 mm, any turn": {"shape_error": 0.05, "noise": 30.0, "any_turn": True},
+    "1,220 vertices, 3 mm, 1 px": {"shape_error": 0.003, "noise": 1.0, "vertices": 1220},
+    "true shape, 5 px": {"noise": 5.0},
+    "shape off by 10 mm, 5 px": {"shape_error": 0.010, "noise": 5.0},
+}
 
 
 class Faces(NamedTuple):

@@ -11,11 +11,11 @@ error have no one answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from pose_faces import (
+    REGIMES,
     Array,
     Faces,
     K,
@@ -32,25 +32,6 @@ from proxy_tasks.jmlr.pnp import solve_pnp
 DEGREES, METRES = 1e-4, 1e-6  # two poses are equal within these
 CONDITION = 1e4
 TIE = 1e-9  # of an error: two ends this close in error and further apart than equal are a tie
-
-REGIMES: dict[str, dict[str, Any]] = {
-    "true shape, no noise": {},
-    "true shape, 1 px": {"noise": 1.0},
-    "true shape, 20 px": {"noise": 20.0},
-    "12 vertices, 2 px": {"noise": 2.0, "vertices": 12},
-    "shape off by 1 mm, 1 px": {"shape_error": 0.001, "noise": 1.0},
-    "shape off by 3 mm, 1 px": {"shape_error": 0.003, "noise": 1.0},
-    "shape off by 15 mm, 5 px": {"shape_error": 0.015, "noise": 5.0},
-    "shape off by 30 mm, 30 px": {"shape_error": 0.030, "noise": 30.0},
-    "mean face, true landmarks": {"mean_shape": True},
-    "mean face, any turn": {"mean_shape": True, "any_turn": True},
-    "shape off by 3 mm, any turn": {"shape_error": 0.003, "noise": 1.0, "any_turn": True},
-    "a tenth as deep, 3 px, any turn": {"depth": 0.1, "noise": 3.0, "any_turn": True},
-    "flat, 3 px, any turn": {"depth": 0.0, "noise": 3.0, "any_turn": True},
-    "6 vertices, 20 px, any turn": {"noise": 20.0, "vertices": 6, "any_turn": True},
-    "shape off by 50 mm, any turn": {"shape_error": 0.05, "noise": 30.0, "any_turn": True},
-    "1,220 vertices, 3 mm, 1 px": {"shape_error": 0.003, "noise": 1.0, "vertices": 1220},
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 import numpy as np
 import pose_study
 import pytest
-from pose_faces import draw, scipy_pose
+from pose_faces import REGIMES, draw, scipy_pose
 from scipy.optimize import approx_fprime
 
 # In these, scipy may end in another minimum than the lowest, from the true pose and from OpenCV's.
 HARD = ("6 vertices, 20 px, any turn", "shape off by 50 mm, any turn")
 
 
-@pytest.mark.parametrize("regime", pose_study.REGIMES)
+@pytest.mark.parametrize("regime", REGIMES)
 def test_pose_equals_scipys_on_hundreds_of_faces(regime):
     found = pose_study.compare(regime, 20, seed=1)
     pose_study.assert_equal_where_well_posed(found)
@@ -18,7 +18,7 @@ def test_pose_equals_scipys_on_hundreds_of_faces(regime):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("regime", pose_study.REGIMES)
+@pytest.mark.parametrize("regime", REGIMES)
 def test_pose_equals_scipys_on_thousands_of_faces(regime):
     found = pose_study.compare(regime, 400, seed=2)
     pose_study.assert_equal_where_well_posed(found)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import pose_study
+from pose_faces import REGIMES
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     print("| predicted vertices and landmarks | excluded | equal | ours lower | degrees | metres |")
     print("|---|--:|--:|--:|--:|--:|")
-    for name in pose_study.REGIMES:
+    for name in REGIMES:
         found = pose_study.compare(name, args.faces, args.seed)
         posed, equal = found.posed, found.posed & found.equal
         print(
