@@ -51,13 +51,16 @@ class SearchConfig:
             )
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain values, for run.json."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SearchConfig:
+        """Inverse of to_dict."""
         return cls(**{**values, "seed_arch": tuple(values.get("seed_arch", ()))})
 
     def replace(self, **changes: Any) -> SearchConfig:
+        """The same with some fields changed, checked again."""
         return dataclasses.replace(self, **changes)
 
 

@@ -51,13 +51,17 @@ class Round:
 class Watcher:
     """What a display or a log may want to hear; does nothing by itself."""
 
-    def began(self, job: Job) -> None: ...
+    def began(self, job: Job) -> None:
+        """A job was handed out."""
 
-    def progressed(self, job: Job, epoch: Epoch) -> None: ...
+    def progressed(self, job: Job, epoch: Epoch) -> None:
+        """A job was validated once more."""
 
-    def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None: ...
+    def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None:
+        """A job ended and is recorded."""
 
-    def said(self, message: str) -> None: ...
+    def said(self, message: str) -> None:
+        """The search has something to tell."""
 
 
 class Driver:
@@ -157,6 +161,7 @@ class Driver:
         return self.plan.max_hours * 3600 - (self._clock() - self._began)
 
     def seconds_per_run(self) -> float | None:
+        """Mean seconds of a complete run so far; None before there is one."""
         return sum(self._seconds) / len(self._seconds) if self._seconds else None
 
     @property

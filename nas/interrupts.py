@@ -22,6 +22,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[Interrupts]:
+        """Ctrl-C and SIGTERM are this object's for the length of the block; the handlers before come back."""
         before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             for s in before:
@@ -43,5 +44,6 @@ class Interrupts:
             raise Interrupted
 
     def check(self) -> None:
+        """Raise Interrupted if one is pending: for moments when nothing is half written."""
         if self.pending:
             raise Interrupted

@@ -102,6 +102,7 @@ class Asha(FIFOScheduler):
         return {}
 
     def goes_on(self, job: Job, epoch: Epoch) -> bool:
+        """Whether a run goes on after this validation; tells the rung of it."""
         value = epoch.metrics.get("l_error_mm", math.nan)
         if job.role != "proposal" or job.proxy.id != self._fidelity or epoch.number >= self._intervals:
             return True
@@ -140,9 +141,11 @@ class _Source(Searcher):
         return {}
 
     def is_over(self) -> bool:
+        """Whether the driver is done and nothing runs."""
         return self._is_over and not self._live
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """The driver's next job as a trial's config; None while it has none or enough wait."""
         if len(self._live) >= self._driver.slots + SPARE:
             return None
         job = self._guarded(self._driver.next)
@@ -195,7 +198,7 @@ class _Source(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Refused: the store is the record, and a resumed search builds a new searcher from it."""
-        raise NotImplementedError("a search is resumed from its store")
+        raise RuntimeError("a search is resumed from its store")
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing: the store is the record."""

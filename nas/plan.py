@@ -50,12 +50,15 @@ class Plan:
     demonstration: bool
 
     def study(self, round_: int) -> str:
+        """Name of the study that holds a round's proposals."""
         return f"round{round_}_{self.proxy.id}"
 
     def trials_in_first_round(self) -> int:
+        """Proposals of the first round: half of them where a second follows."""
         return math.ceil(self.trials / self.rounds)
 
     def name_of(self, arch: ArchSpec) -> str:
+        """What a person calls `arch`: the control's or a reference's name, else nothing."""
         if arch == self.control:
             return self.control_name
         return next((name for name, spec in REFERENCES.items() if spec == arch), "")

@@ -45,6 +45,7 @@ def describe(config: SearchConfig, plan: Plan, run: RunDir, argv: Sequence[str])
 
 
 def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -58,6 +58,7 @@ class RunDir:
         return self.path / "tensorboard" / f"{study}_{number}"
 
     def holds_a_search(self) -> bool:
+        """Whether a search has written here."""
         return self.run_json.exists() or self.study_log.exists()
 
     def check_place(self) -> None:

@@ -67,9 +67,11 @@ class Standin:
         self.fail, self.memory, self.diverge = fail, memory, diverge
 
     def facts(self, proxy: Proxy, *, progress: bool = False) -> Facts:
+        """Of a data set that is not there; its mean face errs by START_MM."""
         return Facts("", "standin", 0, 0, 6100, {"l_error_mm": START_MM})
 
     def hardware(self) -> str:
+        """What the record calls the device."""
         return "simulated"
 
     def run(
@@ -80,6 +82,7 @@ class Standin:
         checkpoint: Path,
         report: Callable[[Epoch], bool],
     ) -> Outcome:
+        """Pretend to train `spec`, from `checkpoint` on; raises what a broken or too large network would."""
         draw = _uniform(spec.id, "fate")
         if draw < self.fail:
             raise RuntimeError("the simulated network broke")

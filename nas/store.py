@@ -94,6 +94,7 @@ class SingleWriterJournal(JournalFileBackend):
         self._batches = 0
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Log entries from number `log_number_from` on; RunError for a line within that is damaged."""
         try:
             yield from super().read_logs(log_number_from)
         except ValueError as error:  # a torn end is no error, so this is a line within
@@ -125,6 +126,7 @@ class SingleWriterJournal(JournalFileBackend):
             os.close(descriptor)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write entries at the end, all or none; StoreError where the disk takes no more."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         descriptor = os.open(self._file_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         size = os.fstat(descriptor).st_size
@@ -232,6 +234,7 @@ class Store:
         return nullcontext() if self._journal is None else self._journal.batch(wait)
 
     def study_name(self, short: str) -> str:
+        """Name of a study in the storage, where many runs may share one."""
         return self._prefix + short
 
     def ensure_study(self, short: str) -> int:
@@ -242,6 +245,7 @@ class Store:
         return study_id
 
     def trial_id(self, study: str, number: int) -> int:
+        """Optuna's id of trial `number`."""
         return self.storage.get_trial_id_from_study_id_trial_number(self.studies()[study], number)
 
     def begin(self, trial_id: int, job: dict[str, Any]) -> None:

@@ -77,14 +77,17 @@ class _Points(BaseSampler):
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
+        """All eight coordinates are drawn together."""
         return _SPACE
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
+        """The point of the trial's number."""
         return dict(zip(COORDINATES, map(float, self._point(trial.number)), strict=True))
 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
+        """Never asked: every coordinate is drawn by sample_relative."""
         raise AssertionError(f"{param_name} is not a coordinate of the unit cube")
 
 
@@ -97,11 +100,13 @@ class _Distinct(_Points):
         self._base, self._rng, self._is_new = base, rng, is_new
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Let the sampler beneath prepare."""
         self._base.before_trial(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
+        """The other sampler's point, or a new one near it where its architecture is known already."""
         proposed = self._base.sample_relative(study, trial, _SPACE)
         point = np.array([proposed.get(name, self._rng.random()) for name in COORDINATES])
         for step in range(STEPS):

@@ -85,6 +85,7 @@ class ObjectiveSpec:
     arguments: dict[str, Any] = field(default_factory=dict)
 
     def make(self) -> Objective:
+        """Import and construct it; ValueError where it cannot be imported or refuses its arguments."""
         module, _, name = self.path.partition(":")
         try:
             kind = getattr(importlib.import_module(module), name)
@@ -122,14 +123,17 @@ class Job:
 
     @property
     def key(self) -> str:
+        """<study>_<number>: the name of its checkpoint and of its Ray trial."""
         return f"{self.study}_{self.number}"
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and for the workers."""
         values = {name: getattr(self, name) for name in self.__slots__}
         return {**values, "arch": self.arch.to_dict(), "proxy": self.proxy.to_dict()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Job:
+        """Inverse of to_dict."""
         arch, proxy = ArchSpec.from_dict(values["arch"]), Proxy.from_dict(values["proxy"])
         return cls(**{**values, "arch": arch, "proxy": proxy})
 
@@ -151,10 +155,12 @@ class Ending:
     hardware: str = ""
 
     def to_json(self) -> str:
+        """As text, for a Ray result."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Ending:
+        """Inverse of to_json."""
         values = json.loads(text)
         return cls(**{**values, "points": tuple((int(i), float(v)) for i, v in values["points"])})
 
@@ -229,6 +235,7 @@ class ProxyTraining:
         self._tasks: dict[str, Any] = {}
 
     def facts(self, proxy: Proxy, *, progress: bool = False) -> Facts:
+        """Read the data and score its mean face; ValueError where a batch cannot be filled."""
         from proxy_tasks.engine import Length
 
         task = self._task(proxy, progress=progress)
@@ -248,6 +255,7 @@ class ProxyTraining:
         checkpoint: Path,
         report: Callable[[Epoch], bool],
     ) -> Outcome:
+        """Train `spec` from `checkpoint` on, where that exists."""
         import torch
 
         from proxy_tasks.backbone import build_model

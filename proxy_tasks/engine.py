@@ -52,6 +52,7 @@ class Outcome:
 
     @property
     def final(self) -> dict[str, float]:
+        """Metrics of the last validation."""
         return self.epochs[-1].metrics if self.epochs else {}
 
     @property
@@ -102,6 +103,7 @@ class Length:
 
     @classmethod
     def of(cls, proxy: Proxy, train_size: int) -> Length:
+        """Of a run on `train_size` samples; ValueError where they do not fill a batch."""
         per_epoch = train_size // proxy.batch
         if per_epoch < 1:
             raise ValueError(
@@ -248,6 +250,7 @@ class _Run:
         return {"proxy": self.proxy.id, "seed": self.seed, "steps": self.length.steps}
 
     def state(self, history: list[Epoch]) -> dict[str, Any]:
+        """What a checkpoint holds."""
         return {
             "identity": self.identity(),
             "model": self.plain.state_dict(),
@@ -256,6 +259,7 @@ class _Run:
         }
 
     def resume(self, path: Path | None) -> list[Epoch]:
+        """Epochs of the checkpoint at `path`, once loaded; [] and a prepared model where there is none."""
         state = checkpoints.load(path, self.device) if path is not None else None
         if state is None:
             self.task.prepare(self.plain)

@@ -27,6 +27,7 @@ class World:
     size: int = 1
 
     def part(self, batch: int) -> slice:
+        """This process's slice of a global batch; ValueError where it does not split evenly."""
         if batch % self.size:
             raise ValueError(f"a global batch of {batch} does not split evenly over {self.size} processes")
         share = batch // self.size
@@ -148,6 +149,7 @@ class Proxy:
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
     def replace(self, **changes: Any) -> Proxy:
+        """The same with some settings changed, checked again."""
         return dataclasses.replace(self, **changes)
 
     def longer(self, factor: float) -> Proxy:

@@ -151,6 +151,7 @@ def _work(index: int) -> list[Row]:
 
 
 def write_subject(studio: Studio, order: Order, index: int) -> list[Row]:
+    """Draw and write all frames of person `index` (from 0); the rows of the list that name them."""
     name = f"{index + 1:06d}"
     person = studio.subject(index)
     rows: list[Row] = []

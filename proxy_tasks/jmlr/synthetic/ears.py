@@ -65,6 +65,7 @@ class Ear(Part):
     anchor: Index  # a few border vertices: the ear moves with them
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:
+        """Vertices (n, 3) metres of the ear on a face: as large and flared as the look says."""
         cos, sin = np.cos(look.ear_flare), np.sin(look.ear_flare)
         back, up, out = (self.shell * look.ear_size).T
         tilt = 0.16  # the ear leans backwards
@@ -74,6 +75,7 @@ class Ear(Part):
 
 
 def build_ear(mesh: FaceMesh, side: int, first: int) -> Ear:
+    """The ear of one side; its vertices are numbered from `first` on."""
     shell, radius = _shell()
     canal = mesh.here(_CANAL * [side, 1.0, 1.0])
     anchor = mesh.border[np.argsort(np.linalg.norm(mesh.mean[mesh.border] - canal, axis=1))[:5]]

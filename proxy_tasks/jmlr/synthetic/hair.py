@@ -71,6 +71,7 @@ class Cap(Part):
         return np.asarray(self.lines[low, column] * (1.0 - mix) + self.lines[low + 1, column] * mix)
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:
+        """Vertices (n, 3) metres over this face and skull."""
         below = (face[self.corners] * self.weights[..., None]).sum(2)
         path = np.concatenate([below, self.skull.placed(face, look)[:, self.columns]])
         begin = self._begin(look)
@@ -152,6 +153,7 @@ class Curtain(Part):
     clumps: Array
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:
+        """Vertices (n, 3) metres over this face and skull."""
         turn = np.linspace(-1.0, 1.0, _CURTAIN_COLS) * _CURTAIN_TURN[look.ears]
         down = np.linspace(0.0, 1.0, _CURTAIN_ROWS)[:, None]
         volume = look.hair_volume * 1e3
@@ -163,6 +165,7 @@ class Curtain(Part):
 
 
 def build_curtain(mesh: FaceMesh, first: int) -> Curtain:
+    """Long hair; its vertices are numbered from `first` on."""
     row, col = grid(_CURTAIN_ROWS, _CURTAIN_COLS)
     number = first + row * _CURTAIN_COLS + col
     uv = _uv(row, col, _CURTAIN_ROWS, _CURTAIN_COLS)

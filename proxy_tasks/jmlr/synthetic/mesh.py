@@ -93,6 +93,7 @@ class _Sites:
         self.landmarks: dict[int, int] = {}
 
     def add(self, point: Array, landmark: int | None = None) -> int:
+        """Index of a new point, or of the one that carries `landmark` already."""
         if landmark is not None and landmark in self.landmarks:
             return self.landmarks[landmark]
         self.points.append(np.asarray(point, float))

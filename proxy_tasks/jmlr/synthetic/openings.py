@@ -32,6 +32,7 @@ class Eye(Part):
     cap: Array
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:
+        """Vertices (n, 3) metres in this face; `rest` is the face without expression."""
         lids = rest[self.ring]
         centre = lids.mean(0)
         radius = 0.55 * float(np.ptp(lids[:, 0]))
@@ -43,6 +44,7 @@ class Eye(Part):
 
 
 def build_eye(mesh: FaceMesh, side: int, first: int) -> Eye:
+    """The eyeball of one side; its vertices are numbered from `first` on."""
     ring = mesh.eyes[side]
     far = np.linalg.norm((mesh.mean - mesh.mean[ring].mean(0))[:, :2], axis=1)
     cap = _cap()
@@ -77,6 +79,7 @@ class Bag(Part):
     steps: tuple[tuple[Array, float], ...]
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:
+        """Vertices (n, 3) metres in this face; `rest` is the face without expression."""
         border = face[self.ring]
         centre = border.mean(0)
         rings = [centre + (border - centre) * size - [0.0, 0.0, deep] for size, deep in self.steps]
@@ -84,6 +87,7 @@ class Bag(Part):
 
 
 def build_bag(ring: Index, shape: Literal["mouth", "socket"], first: int) -> Bag:
+    """A pocket behind the border `ring`; its vertices are numbered from `first` on."""
     n = len(ring)
     rows = np.vstack([ring, first + np.arange(2 * n).reshape(2, n)])
     row, col = grid(3, n, closed=True)
@@ -110,6 +114,7 @@ class Teeth(Part):
     marks: Index
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:
+        """Vertices (n, 3) metres in this face; `rest` is the face without expression."""
         right, left, top = (rest[self.marks[k]] for k in (60, 64, 62))
         half = 0.46 * float(left[0] - right[0])
         u = np.linspace(-1.0, 1.0, _TEETH)
@@ -125,6 +130,7 @@ class Teeth(Part):
 
 
 def build_teeth(mesh: FaceMesh, first: int) -> Teeth:
+    """Both rows; their vertices are numbered from `first` on."""
     left, top, width, height = atlas.TEETH
     row, col = grid(2, _TEETH)
     number = row * _TEETH + col

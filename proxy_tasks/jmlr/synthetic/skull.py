@@ -71,10 +71,12 @@ class Skull(Part):
         return np.asarray(moved)
 
     def place(self, rest: Array, face: Array, look: Look) -> Array:
+        """Vertices (n, 3) metres around this face."""
         return self.placed(face, look)[1:].reshape(-1, 3)
 
 
 def build_skull(mesh: FaceMesh, first: int) -> Skull:
+    """Head and neck around the face's border; vertices are numbered from `first` on."""
     knots = [mesh.mean[mesh.border]]
     knots += [
         mesh.here(ring_points(mesh.angle, top, bottom, np.array(side))) for top, bottom, side, _ in _RINGS

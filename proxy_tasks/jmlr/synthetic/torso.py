@@ -31,6 +31,7 @@ class Torso:
 
 
 def build_torso(mesh: FaceMesh) -> Torso:
+    """Neck to chest under the mean face."""
     angle = np.linspace(-np.pi, np.pi, _COLS, endpoint=False)
     path = np.stack([ring_points(angle, top, bottom, np.array(side)) for top, bottom, side in _RINGS])
     t = np.array([0.0, 0.1, 0.36, 0.55, 0.75, 1.0])
