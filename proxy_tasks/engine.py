@@ -1,8 +1,8 @@
 """The training loop: steps, precision, validation, checkpoint. No faces, no paths.
 
-SGD with momentum under the schedule of proxy_tasks.schedule. A run is a fixed
-number of steps cut into equal intervals; after each one the task is scored, a
-checkpoint is written and the caller is asked whether to go on. The samples of
+SGD with momentum or AdamW under the schedule of proxy_tasks.schedule. A run is
+a fixed number of steps cut into equal intervals; after each one the task is
+scored, a checkpoint is written and the caller is asked whether to go on. The samples of
 step s and the seed of their augmentation depend on (seed, s) alone, so a run
 resumed from a checkpoint sees what one never stopped would have seen, and each
 process of a distributed run takes its slice of the same global batch.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from proxy_tasks import checkpoint as checkpoints
+from proxy_tasks.average import WeightAverage
 from proxy_tasks.distributed import mean_over_processes, shared_predictor
 from proxy_tasks.schedule import learning_rate
 from proxy_tasks.task import Proxy, Step, Task, World
@@ -161,7 +163,8 @@ def fit(
 ) -> Outcome:
     """Train `model` on `task` as `proxy` says; resumes from `checkpoint` where that file exists.
 
-    `on_epoch` is called after every validation and ends the run by returning False. A model already
+    `on_epoch` is called after every validation and ends the run by returning False. Where the proxy averages
+    weights, the model holds the average while it is scored, in `on_epoch` and after the run. A model already
     wrapped for distributed training is trained as it is; rank 0 writes the checkpoint. `compile` trains
     through torch.compile; tests/bench/bench_engine.py --compile says whether that pays on a device.
     Raises ValueError for a checkpoint that belongs to another run.
@@ -175,9 +178,25 @@ def fit(
         history.append(epoch)
         if checkpoint is not None and world.rank == 0:
             checkpoints.save(checkpoint, run.state(history))
-        if on_epoch is not None and not on_epoch(epoch) and interval + 1 < run.length.intervals:
+        if on_epoch is not None and not run.asked(on_epoch, epoch) and interval + 1 < run.length.intervals:
+            run.finish()
             return Outcome("stopped", f"stopped after {epoch.epochs:g} epochs", tuple(history))
+    run.finish()
     return Outcome("complete", "", tuple(history))
+
+
+def base_rate(proxy: Proxy) -> float:
+    """Highest rate of a run: SGD's grows with the batch (Goyal et al. 2017), AdamW's with its root."""
+    size = proxy.batch / 512
+    return proxy.lr * (size if proxy.optimizer == "sgd" else math.sqrt(size))
+
+
+def _optimizer(proxy: Proxy, weights: list[Tensor]) -> torch.optim.Optimizer:
+    if proxy.optimizer == "adamw":
+        return torch.optim.AdamW(weights, lr=proxy.lr, weight_decay=proxy.weight_decay, fused=True)
+    return torch.optim.SGD(
+        weights, lr=proxy.lr, momentum=proxy.momentum, weight_decay=proxy.weight_decay, fused=True
+    )
 
 
 class _Run:
@@ -201,13 +220,10 @@ class _Run:
         self.forward = torch.compile(self.model) if compile else self.model
         self.bf16 = use_bf16(proxy.precision, device)
         self.dense = [_dense(p.detach()) for p in model.parameters()]
-        self.optimizer = torch.optim.SGD(
-            self.dense,
-            lr=proxy.lr,
-            momentum=proxy.momentum,
-            weight_decay=proxy.weight_decay,
-            fused=True,
-        )
+        self.optimizer = _optimizer(proxy, self.dense)
+        self.base = base_rate(proxy)
+        share = proxy.average
+        self.average = WeightAverage(self.plain, share, self.length.steps) if share else None
 
     def interval(self, number: int) -> Epoch | None:
         """Train and score one interval; None where the loss was not finite."""
@@ -217,10 +233,24 @@ class _Run:
         if not math.isfinite(loss):
             return None
         predict = predictor(self.plain, self.device, self.proxy.precision)
-        metrics = self.task.evaluate(shared_predictor(predict, self.world))
+        with self._shown():
+            metrics = self.task.evaluate(shared_predictor(predict, self.world))
         metrics["train_loss"] = loss
         epochs = bounds.stop / self.length.steps_per_epoch
         return Epoch(number + 1, epochs, metrics, time.perf_counter() - start)
+
+    def asked(self, on_epoch: Callable[[Epoch], bool], epoch: Epoch) -> bool:
+        """Whether the caller wants to go on; it sees the weights that were scored."""
+        with self._shown():
+            return on_epoch(epoch)
+
+    def finish(self) -> None:
+        """Leave the weights that were scored in the model."""
+        if self.average is not None:
+            self.average.give()
+
+    def _shown(self) -> AbstractContextManager[None]:
+        return self.average.shown() if self.average is not None else nullcontext()
 
     def _train(self, steps: range) -> float:
         self.model.train()
@@ -231,8 +261,7 @@ class _Run:
         return float(total) / max(len(steps), 1)
 
     def _step(self, step: int, images: Tensor, targets: Any) -> Tensor:
-        base = self.proxy.lr * self.proxy.batch / 512
-        rate = learning_rate(step, self.length.steps, base, self.proxy.warmup_steps, self.proxy.power)
+        rate = learning_rate(step, self.length.steps, self.base, self.proxy.warmup_steps, self.proxy.power)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
@@ -243,6 +272,8 @@ class _Run:
         for dense, parameter in zip(self.dense, self.model.parameters(), strict=True):
             dense.grad = None if parameter.grad is None else _dense(parameter.grad)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
         return loss.detach()
 
     def identity(self) -> dict[str, Any]:
@@ -255,6 +286,7 @@ class _Run:
             "identity": self.identity(),
             "model": self.plain.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            **({"average": self.average.state_dict()} if self.average is not None else {}),
             "history": [asdict(e) for e in history],
         }
 
@@ -270,6 +302,8 @@ class _Run:
             )
         self.plain.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         return [Epoch(**e) for e in state["history"]]
 
 

@@ -84,6 +84,8 @@ class Synthetic:
 
 _COUNTS = ("resolution", "epochs", "batch", "warmup_steps", "evaluations", "least_steps", "subjects")
 
+_LATER = {"optimizer": "sgd", "average": 0.0}  # added later: at these values a proxy keeps the id it had
+
 
 def _number(name: str, value: Any) -> float:
     """`value`, which a JSON file may hold as anything; ValueError unless it is a number."""
@@ -96,10 +98,10 @@ def _number(name: str, value: Any) -> float:
 class Proxy:
     """Settings of one training run.
 
-    lr is meant at a batch of 512 and scales with `batch`. Where `epochs` of a small data set come to
-    fewer than `least_steps` steps, a run takes as many epochs as those fill. `subjects` and `frames` (a
-    subject) bound the training part of a data set, `validation_images`, spread evenly over its people, the
-    other part; 0 takes all. `evaluations` is the number of equally spaced validations, rungs and
+    lr is meant at a batch of 512 and scales with `batch` (AdamW's with its root). Where `epochs` of a small
+    data set come to fewer than `least_steps` steps, a run takes as many epochs as those fill. `subjects` and
+    `frames` (a subject) bound the training part of a data set, `validation_images`, spread evenly over its
+    people, the other part; 0 takes all. `evaluations` is the number of equally spaced validations, rungs and
     checkpoints; 0 is one an epoch.
     """
 
@@ -123,6 +125,8 @@ class Proxy:
     scale: float = 0.0
     shift: float = 0.0
     precision: str = "auto"
+    optimizer: str = "sgd"  # or adamw, which takes weight_decay and leaves momentum alone
+    average: float = 0.0  # share of the run over which the scored weights are averaged; 0 takes the last
     synthetic: Synthetic = Synthetic(subjects=600, frames=16, size=800)
 
     def __post_init__(self) -> None:
@@ -139,13 +143,18 @@ class Proxy:
             raise ValueError(f"epochs and batch are at least 1, got {self.epochs} and {self.batch}")
         if not 0 < _number("lr", self.lr) < math.inf:
             raise ValueError(f"a learning rate is positive and finite, got {self.lr}")
+        if self.optimizer not in ("sgd", "adamw"):
+            raise ValueError(f"optimizer is sgd or adamw, got {self.optimizer!r}")
+        if not 0 <= _number("average", self.average) < 1:
+            raise ValueError(f"average is a share of the run from 0 to below 1, got {self.average}")
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"precision is auto, fp32 or bf16, got {self.precision!r}")
 
     @property
     def id(self) -> str:
         """Short name of everything that changes a run's numbers, e.g. 'mini-3fa91c'."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
+        values = {name: v for name, v in self.to_dict().items() if _LATER.get(name) != v}
+        text = json.dumps(values, sort_keys=True)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
     def replace(self, **changes: Any) -> Proxy:
