@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from proxy_tasks.small_map import is_small, small_conv3x3
 from space.arch import ArchSpec
-from space.plan import Block, Conv, Plan, build_plan
+from space.plan import Block, Conv, Plan
 
 
 def build_model(spec: ArchSpec, outputs: int = 6100, *, seed: int = 0) -> ResNet:
@@ -28,7 +28,7 @@ def build_model(spec: ArchSpec, outputs: int = 6100, *, seed: int = 0) -> ResNet
     proxy_tasks.jmlr.heads. The same seed gives the same weights; the global generator is untouched.
     """
     with torch.device("meta"):
-        model = ResNet(build_plan(spec, outputs))
+        model = ResNet(spec.plan(outputs))
     model.to_empty(device="cpu")
     initialise(model, torch.Generator().manual_seed(seed))
     return model

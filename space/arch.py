@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from space import cost
-from space.plan import EXPANSION, OUTPUTS, STAGES, build_plan
+from space.plan import EXPANSION, OUTPUTS, STAGES, Plan, build_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,25 @@ class ArchSpec:
             raise ValueError(f"a spec has depths, widths and block, but got {sorted(unknown)} too")
         return cls(**data)
 
+    def plan(self, outputs: int = OUTPUTS) -> Plan:
+        """The layers that space/cost.py counts and proxy_tasks/backbone.py builds."""
+        return build_plan(self.block, self.depths, self.widths, outputs)
+
     def macs(self, input_size: int = 256, outputs: int = OUTPUTS) -> int:
         """Multiply-adds of the whole network on one 3 x input_size x input_size image."""
-        return cost.macs(build_plan(self, outputs), input_size)
+        return cost.macs(self.plan(outputs), input_size)
 
     def stage_macs(self, input_size: int = 256, outputs: int = OUTPUTS) -> dict[str, int]:
         """The same by part: stem, layer1..layer4, fc."""
-        return cost.stage_costs(build_plan(self, outputs), cost.MACS, input_size)
+        return cost.stage_costs(self.plan(outputs), cost.MACS, input_size)
 
     def params(self, outputs: int = OUTPUTS) -> int:
         """Learnable parameters: convolutions, batch norms' scales and shifts, the linear layer."""
-        return cost.params(build_plan(self, outputs))
+        return cost.params(self.plan(outputs))
 
     def activations(self, input_size: int = 256, outputs: int = OUTPUTS) -> int:
         """Elements in the outputs of all convolutions, for one image (Radosavovic et al. 2020)."""
-        return cost.activations(build_plan(self, outputs), input_size)
+        return cost.activations(self.plan(outputs), input_size)
 
 
 _EXAMPLE = '{"depths": [3, 4, 6, 3], "widths": [64, 128, 256, 512]}'

@@ -1,4 +1,4 @@
-"""The one description of the network: ArchSpec -> named layers with sizes.
+"""The one description of the network: block, depths and widths -> named layers with sizes.
 
 space/cost.py reads a plan to count it, proxy_tasks/backbone.py reads it to build
 it, so what is counted is what is trained. Module names are timm's (resnet34d),
@@ -16,11 +16,9 @@ space/cost.py are made that way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    from space.arch import ArchSpec
+from typing import Any, TypeAlias
 
 OUTPUTS = 6100  # 1,220 vertices x (3 coordinates in space + 2 on the image)
 STAGES = 4
@@ -84,13 +82,13 @@ class Plan:
     head: Linear
 
 
-def build_plan(spec: ArchSpec, outputs: int = OUTPUTS) -> Plan:
-    """The layers of `spec` with a linear head of `outputs` outputs."""
+def build_plan(block: str, depths: Sequence[int], widths: Sequence[int], outputs: int = OUTPUTS) -> Plan:
+    """The layers of the network with these depths and widths and a linear head of `outputs` outputs."""
     stages, cin = [], STEM_OUT
-    for index, (depth, width) in enumerate(zip(spec.depths, spec.widths, strict=True)):
+    for index, (depth, width) in enumerate(zip(depths, widths, strict=True)):
         blocks = []
         for position in range(depth):
-            blocks.append(build_block(spec.block, index, position, cin, width))
+            blocks.append(build_block(block, index, position, cin, width))
             cin = blocks[-1].cout
         stages.append(Stage(f"layer{index + 1}", tuple(blocks)))
     return Plan(build_stem(), tuple(stages), build_head(cin, outputs))

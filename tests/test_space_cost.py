@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from space import ArchSpec, cost
-from space.plan import build_block, build_plan
+from space.plan import build_block
 
 MEASURES = {"macs": cost.MACS, "params": cost.PARAMS, "activations": cost.ACTIVATIONS}
 
 
 def test_resnet34_is_the_sum_that_one_writes_by_hand():
-    costs = cost.layer_costs(build_plan(ArchSpec((3, 4, 6, 3), (64, 128, 256, 512))))
+    costs = cost.layer_costs(ArchSpec((3, 4, 6, 3), (64, 128, 256, 512)).plan())
     stem = 128 * 128 * 9 * (3 * 32 + 32 * 32 + 32 * 64)
     layer1 = 64 * 64 * 9 * 64 * 64 * 6
     layer2 = 32 * 32 * (9 * 64 * 128 + 9 * 128 * 128 * 7 + 64 * 128)
@@ -27,7 +27,7 @@ def test_resnet34_is_the_sum_that_one_writes_by_hand():
 
 
 def test_bottleneck_counts_its_first_convolution_before_the_stride():
-    costs = cost.layer_costs(build_plan(ArchSpec((3, 4, 6, 3), (64, 128, 256, 512), "bottleneck")))
+    costs = cost.layer_costs(ArchSpec((3, 4, 6, 3), (64, 128, 256, 512), "bottleneck").plan())
     assert costs["layer2.0.conv1"] == 64 * 64 * 256 * 128
     assert costs["layer2.0.conv2"] == 32 * 32 * 9 * 128 * 128
     assert costs["layer2.0.conv3"] == 32 * 32 * 128 * 512
@@ -55,8 +55,7 @@ def test_tables_equal_the_networks_one_by_one(block, name, input_size, outputs, 
     rows[:2, 4] = 64 if block == "basic" else 16
     measure = MEASURES[name]
     one_by_one = [
-        cost.total(build_plan(ArchSpec(row[:4], row[4:], block), outputs), measure, input_size)
-        for row in rows
+        cost.total(ArchSpec(row[:4], row[4:], block).plan(outputs), measure, input_size) for row in rows
     ]
     assert cost.costs(block, rows, measure, input_size, outputs).tolist() == one_by_one
 

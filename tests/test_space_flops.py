@@ -11,7 +11,6 @@ from torch import nn
 
 from proxy_tasks.backbone import build_model
 from space import REFERENCES, ArchSpec, cost
-from space.plan import build_plan
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # fvcore's imports warn on current versions
@@ -46,7 +45,7 @@ def test_macs_equal_fvcore_s_convolutions_and_linears_layer_by_layer(spec):
         by_operator = analysis.by_module_and_operator()
     names = {name for name, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
     fvcore = {name: int(by_operator[name]["conv"] + by_operator[name]["linear"]) for name in names}
-    assert fvcore == cost.layer_costs(build_plan(spec))
+    assert fvcore == cost.layer_costs(spec.plan())
     assert spec.macs() == by_operator[""]["conv"] + by_operator[""]["linear"]
 
 
