@@ -16,30 +16,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from space.arrays import Floats, Ints, Mask
 from space.index import Index
 
 
 class Cells:
     """Cells given by their counts, (n, k)."""
 
-    def __init__(self, counts: np.ndarray) -> None:
+    def __init__(self, counts: Ints | Floats | Mask) -> None:
         self.ends = np.cumsum(counts, axis=1, dtype=np.int64)
 
-    def holding(self, u: np.ndarray) -> np.ndarray:
+    def holding(self, u: Floats) -> Ints:
         """(n,) values whose cells hold u, (n,) in [0, 1]."""
         return self.at_rank(_rank(u, self.ends[:, -1]))[0]
 
-    def at_rank(self, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def at_rank(self, rank: Ints) -> tuple[Ints, Ints]:
         """The values to which these architectures belong, and their ranks inside them."""
         value = (self.ends <= rank[:, None]).sum(1)
         return value, rank - self._begin(value)
 
-    def centre(self, value: np.ndarray) -> np.ndarray:
+    def centre(self, value: Ints) -> Floats:
         """(n,) the middle of the cells of these values."""
         end = self.ends[np.arange(len(value)), value]
-        return (self._begin(value) + end) / (2 * self.ends[:, -1])
+        middle: Floats = (self._begin(value) + end) / (2 * self.ends[:, -1])
+        return middle
 
-    def _begin(self, value: np.ndarray) -> np.ndarray:
+    def _begin(self, value: Ints) -> Ints:
         before = self.ends[np.arange(len(value)), np.maximum(value - 1, 0)]
         return np.where(value > 0, before, 0)
 
@@ -53,13 +55,13 @@ class PrefixCells:
     """
 
     index: Index
-    first: np.ndarray
-    last: np.ndarray
-    prefix: np.ndarray
+    first: Ints
+    last: Ints
+    prefix: Ints
     choices: int
     radix: int
 
-    def holding(self, u: np.ndarray) -> np.ndarray:
+    def holding(self, u: Floats) -> Ints:
         """(n,) values whose cells hold u, (n,) in [0, 1]."""
         starts = self.index.starts
         begin = starts[self.first]
@@ -67,18 +69,20 @@ class PrefixCells:
         row = np.searchsorted(starts, rank, side="right") - 1
         return self.index.keys[row] // self.radix - self.prefix * self.choices
 
-    def centre(self, value: np.ndarray) -> np.ndarray:
+    def centre(self, value: Ints) -> Floats:
         """(n,) the middle of the cells of these values."""
         starts, (first, last) = self.index.starts, self.rows(value)
         begin = starts[self.first]
-        return (starts[first] + starts[last] - 2 * begin) / (2 * (starts[self.last] - begin))
+        middle: Floats = (starts[first] + starts[last] - 2 * begin) / (2 * (starts[self.last] - begin))
+        return middle
 
-    def rows(self, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rows(self, value: Ints) -> tuple[Ints, Ints]:
         """Two (n,): the rows of the index that go on with these values begin and end here."""
         key = (self.prefix * self.choices + value) * self.radix
         keys = self.index.keys
         return np.searchsorted(keys, key), np.searchsorted(keys, key + self.radix)
 
 
-def _rank(u: np.ndarray, total: np.ndarray) -> np.ndarray:
-    return np.minimum(np.floor(u * total), total - 1).astype(np.int64)
+def _rank(u: Floats, total: Ints) -> Ints:
+    ranks: Ints = np.minimum(np.floor(u * total), total - 1).astype(np.int64)
+    return ranks

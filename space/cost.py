@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from space.arrays import Ints
 from space.plan import (
     EXPANSION,
     OUTPUTS,
@@ -157,7 +158,7 @@ def block_convs(block: Block, side: int) -> Iterator[tuple[Conv, int]]:
 
 def block_cost(
     block: str, stage: int, position: int, cin: Size, width: Size, side: int, measure: Measure = MACS
-) -> np.ndarray:
+) -> Ints:
     """Cost of one block for every member of a family: the fold of build_block over arrays.
 
     cin, width  whole numbers or integer arrays that broadcast: input channels, the stage's width
@@ -176,11 +177,11 @@ def block_cost(
 
 def part_costs(
     block: str,
-    rows: np.ndarray,
+    rows: Ints,
     measure: Measure = MACS,
     input_size: int = INPUT_SIZE,
     outputs: int = OUTPUTS,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Ints]:
     """`stage_costs` of each architecture of a table.
 
     rows  (n, 8) integers: d_1..d_4, w_1..w_4
@@ -203,11 +204,11 @@ def part_costs(
 
 def costs(
     block: str,
-    rows: np.ndarray,
+    rows: Ints,
     measure: Measure = MACS,
     input_size: int = INPUT_SIZE,
     outputs: int = OUTPUTS,
-) -> np.ndarray:
+) -> Ints:
     """`total` of each architecture of a table, (n, 8) -> int64 (n,)."""
     return sum(part_costs(block, rows, measure, input_size, outputs).values(), np.zeros(len(rows), np.int64))
 
@@ -221,8 +222,8 @@ class Tables:
     """
 
     base: int  # the stem
-    first: tuple[np.ndarray, ...]  # four int64 (widths of the stage before, widths); the last with the head
-    further: tuple[np.ndarray, ...]  # four int64 (widths,)
+    first: tuple[Ints, ...]  # four int64 (widths of the stage before, widths); the last with the head
+    further: tuple[Ints, ...]  # four int64 (widths,)
 
 
 def tables(block: str, width_choices: Sequence[Sequence[int]]) -> Tables:

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from space.arch import ArchSpec
+from space.arrays import Floats, Ints, Mask
 from space.budget import Budget, rounded_flops
 from space.cost import costs
 from space.design import Space
@@ -42,7 +44,7 @@ class FeasibleSet:
             raise ValueError(_why_empty(halves, budget))
         self._walk = Walk(halves, index, *window)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.space, self.budget, self._cache)
 
     def __repr__(self) -> str:
@@ -62,7 +64,7 @@ class FeasibleSet:
     def __contains__(self, spec: ArchSpec) -> bool:
         return spec in self.space and spec.macs() in self.budget
 
-    def holds(self, rows: np.ndarray) -> np.ndarray:
+    def holds(self, rows: Ints) -> Mask:
         """(n,) whether each architecture of a table, (n, 8), is in the set."""
         rows = np.asarray(rows)
         inside = holds(self.space, rows)
@@ -89,7 +91,7 @@ class FeasibleSet:
         """`n` architectures, independent and exactly uniform over the set."""
         return specs(self.space, self.draw_array(n, rng))
 
-    def draw_array(self, n: int, rng: np.random.Generator) -> np.ndarray:
+    def draw_array(self, n: int, rng: np.random.Generator) -> Ints:
         """The same as a table, (n, 8) int64."""
         ranks = rng.integers(0, self.count, n)
         order = np.argsort(ranks)
@@ -97,11 +99,11 @@ class FeasibleSet:
         rows[order] = rows_at(self.space, self._walk.from_ranks(ranks[order]))
         return rows
 
-    def from_unit(self, point: Sequence[float] | np.ndarray) -> ArchSpec:
+    def from_unit(self, point: Sequence[float] | Floats) -> ArchSpec:
         """The architecture whose cell holds this point of [0, 1]^8."""
         return specs(self.space, self.from_unit_array(np.asarray(point, np.float64)[None]))[0]
 
-    def from_unit_array(self, points: np.ndarray) -> np.ndarray:
+    def from_unit_array(self, points: Floats) -> Ints:
         """(n, 8) points of the unit cube to a table of architectures, (n, 8) int64."""
         points = np.asarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] != len(COORDINATES):
@@ -120,7 +122,7 @@ class FeasibleSet:
             )
         return tuple(self.to_unit_array(np.array([[*spec.depths, *spec.widths]]))[0].tolist())
 
-    def to_unit_array(self, rows: np.ndarray) -> np.ndarray:
+    def to_unit_array(self, rows: Ints) -> Floats:
         """(n, 8) table of architectures of the set to the centres of their cells, (n, 8) floats."""
         rows = np.asarray(rows)
         if outside := np.count_nonzero(~self.holds(rows)):

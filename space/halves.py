@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from space.arch import ArchSpec
+from space.arrays import Ints
 from space.cost import Tables, tables
 from space.design import Space
 from space.rows import rows_at, specs
@@ -34,20 +35,22 @@ class Halves:
     space: Space
     depths: tuple[int, ...]  # number of choices of each stage
     widths: tuple[int, ...]
-    join: np.ndarray  # (n2, n3) base and the third stage's first block; NEVER where the tie forbids it
-    outer_left: np.ndarray  # (n2, n1, D1) stage one and the second stage's first block
-    more_left: np.ndarray  # (n2, D2) the second stage's further blocks
-    outer_right: np.ndarray  # (n3, n4, D4) stage four
-    more_right: np.ndarray  # (n3, D3) the third stage's further blocks
-    last_block: np.ndarray  # (n4,) one further block of the fourth stage
+    join: Ints  # (n2, n3) base and the third stage's first block; NEVER where the tie forbids it
+    outer_left: Ints  # (n2, n1, D1) stage one and the second stage's first block
+    more_left: Ints  # (n2, D2) the second stage's further blocks
+    outer_right: Ints  # (n3, n4, D4) stage four
+    more_right: Ints  # (n3, D3) the third stage's further blocks
+    last_block: Ints  # (n4,) one further block of the fourth stage
 
-    def left(self, w2: int) -> np.ndarray:
+    def left(self, w2: int) -> Ints:
         """(n1 * D1 * D2,) sums, w_1 slowest."""
-        return (self.outer_left[w2][:, :, None] + self.more_left[w2]).ravel()
+        sums: Ints = self.outer_left[w2][:, :, None] + self.more_left[w2]
+        return sums.ravel()
 
-    def right(self, w3: int) -> np.ndarray:
+    def right(self, w3: int) -> Ints:
         """(n4 * D3 * D4,) sums, w_4 slowest."""
-        return (self.outer_right[w3][:, None, :] + self.more_right[w3][:, None]).ravel()
+        sums: Ints = self.outer_right[w3][:, None, :] + self.more_right[w3][:, None]
+        return sums.ravel()
 
 
 def split(space: Space) -> Halves:
@@ -77,13 +80,14 @@ def split(space: Space) -> Halves:
     )
 
 
-def _further(parts: Tables, space: Space, stage: int) -> np.ndarray:
+def _further(parts: Tables, space: Space, stage: int) -> Ints:
     """(n, D) the cost of a stage's blocks after its first."""
     depths = np.array(space.depth_choices[stage])
-    return parts.further[stage][:, None] * (depths - 1)
+    costs: Ints = parts.further[stage][:, None] * (depths - 1)
+    return costs
 
 
-def _tied(parts: Tables, space: Space, stage: int) -> np.ndarray:
+def _tied(parts: Tables, space: Space, stage: int) -> Ints:
     """(n before, n) a stage's first block; out of every window where its width would decrease."""
     first = parts.first[stage]
     if stage == 0 or space.free_widths:

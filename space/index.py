@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from space.arch import ArchSpec
+from space.arrays import Ints
 from space.halves import NEVER, Halves, spec_at
 
 MOST = 2**50  # architectures: a float64 coordinate tells that many cells apart, with room for rounding
@@ -34,10 +36,10 @@ class Index:
     items   (m,)    (w_4, d_3, d_4) of each right sum as one number
     """
 
-    keys: np.ndarray
-    starts: np.ndarray
-    right: np.ndarray
-    items: np.ndarray
+    keys: Ints
+    starts: Ints
+    right: Ints
+    items: NDArray[np.int32]
     stride: int
 
     @property
@@ -65,7 +67,7 @@ def build_index(halves: Halves, low: int, high: int) -> Index:
     return Index(np.concatenate(keys), starts, right, items, stride)
 
 
-def _sorted_rights(halves: Halves, low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sorted_rights(halves: Halves, low: int, high: int) -> tuple[Ints, NDArray[np.int32], Ints]:
     """(Index.right, Index.items, the slice bounds of each w_3), without sums that no left half fits."""
     extremes = [_extremes(halves.left(w2)) for w2 in range(halves.widths[1])]
     least, most = (np.array(each)[:, None] for each in zip(*extremes, strict=True))
@@ -82,13 +84,13 @@ def _sorted_rights(halves: Halves, low: int, high: int) -> tuple[np.ndarray, np.
     return np.concatenate(right), np.concatenate(items), bounds
 
 
-def _extremes(sums: np.ndarray) -> tuple[int, int]:
+def _extremes(sums: Ints) -> tuple[int, int]:
     return int(sums.min()), int(sums[sums < NEVER].max(initial=0))
 
 
 def _search(
-    halves: Halves, w2: int, right: np.ndarray, bounds: np.ndarray, low: int, high: int
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    halves: Halves, w2: int, right: Ints, bounds: Ints, low: int, high: int
+) -> Iterator[tuple[int, Ints, Ints]]:
     """For each w_3: the non-empty prefixes (w_1, d_1) as one number, and their architectures.
 
     Sorted needles make the binary searches three times as fast: they stay in the cache.
@@ -137,7 +139,7 @@ def closest(halves: Halves, macs: int, *, above: bool) -> ArchSpec | None:
     return None if found is None else spec_at(halves, *found)
 
 
-def _signed(sums: np.ndarray, sign: int) -> tuple[np.ndarray, np.ndarray]:
+def _signed(sums: Ints, sign: int) -> tuple[Ints, Ints]:
     possible = np.flatnonzero(sums < NEVER)
     order = possible[np.argsort(sign * sums[possible], kind="stable")]
     return sign * sums[order], order

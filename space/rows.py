@@ -5,27 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from space.arch import ArchSpec
+from space.arrays import Ints, Mask
 from space.design import Space
 from space.plan import STAGES
 
 
-def specs(space: Space, rows: np.ndarray) -> list[ArchSpec]:
+def specs(space: Space, rows: Ints) -> list[ArchSpec]:
     """The architectures of a table, with the space's block."""
     return [ArchSpec(tuple(row[:STAGES]), tuple(row[STAGES:]), space.block) for row in rows.tolist()]
 
 
-def rows_at(space: Space, positions: np.ndarray) -> np.ndarray:
+def rows_at(space: Space, positions: Ints) -> Ints:
     """(n, 8) depths and widths from their positions among the space's choices."""
     return np.stack([np.array(c)[p] for c, p in zip(_choices(space), positions.T, strict=True)], axis=1)
 
 
-def positions_of(space: Space, rows: np.ndarray) -> np.ndarray:
+def positions_of(space: Space, rows: Ints) -> Ints:
     """Inverse of rows_at, for rows inside the space."""
     columns = zip(_choices(space), rows.T, strict=True)
     return np.stack([(column - choices.start) // choices.step for choices, column in columns], axis=1)
 
 
-def holds(space: Space, rows: np.ndarray) -> np.ndarray:
+def holds(space: Space, rows: Ints) -> Mask:
     """(n,) whether each architecture of a table lies in the space."""
     within = np.ones(len(rows), bool)
     for choices, column in zip(_choices(space), rows.T, strict=True):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from space.arch import ArchSpec
+from space.arrays import Floats
 from space.halves import Halves, spec_at, split
 from space.plan import STAGES
 
@@ -47,7 +48,7 @@ def _scaled(feasible: FeasibleSet, reference: ArchSpec) -> ArchSpec | None:
 
 
 def _best_with(
-    halves: Halves, w2: int, logs: list[np.ndarray], feasible: FeasibleSet
+    halves: Halves, w2: int, logs: list[Floats], feasible: FeasibleSet
 ) -> tuple[float, int, tuple[int, int, int, int]] | None:
     """(variance, distance from the budget, where) of the best widths with this second width."""
     outer = np.stack([halves.right(w3) for w3 in range(halves.widths[2])])

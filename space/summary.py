@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from space.arch import REFERENCES, ArchSpec
+from space.arrays import Floats
 from space.cost import part_costs
 from space.design import Space
 from space.feasible import FeasibleSet
@@ -37,7 +38,7 @@ def summarise(feasible: FeasibleSet, samples: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _share(shares: np.ndarray) -> dict[str, float]:
+def _share(shares: Floats) -> dict[str, float]:
     low, high = np.percentile(shares, _QUANTILES)
     return {"mean": float(shares.mean()), "p5": float(low), "p95": float(high)}
 

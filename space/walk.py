@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 
+from space.arrays import Floats, Ints
 from space.cells import Cells, PrefixCells
 from space.halves import Halves
 from space.index import Index
@@ -28,7 +30,9 @@ _D1, _D2, _D3, _D4, _W1, _W2, _W3, _W4 = range(8)
 _COLUMNS = (_W2, _W3, _W1, _D1, _D2, _W4, _D3, _D4)  # of the coordinates, in a table
 _CHUNK = 64  # architectures at a time: the largest temporary, (n, n4, D3), stays in the cache
 
-Choose = Callable[[int, Cells | PrefixCells], np.ndarray]  # (coordinate, its cells) -> positions (n,)
+_In = TypeVar("_In", Ints, Floats)
+_Out = TypeVar("_Out", Ints, Floats)
+Choose = Callable[[int, Cells | PrefixCells], Ints]  # (coordinate, its cells) -> positions (n,)
 
 
 class Walk:
@@ -37,28 +41,28 @@ class Walk:
     def __init__(self, halves: Halves, index: Index, low: int, high: int) -> None:
         self.halves, self.index, self.low, self.high = halves, index, low, high
 
-    def from_ranks(self, ranks: np.ndarray) -> np.ndarray:
+    def from_ranks(self, ranks: Ints) -> Ints:
         """The architectures of these ranks, (n,) integers: a bijection from 0 <= rank < count.
 
         Sorted ranks are found faster. Ranks inside one (w_2, w_3, w_1, d_1, d_2) run in order of cost.
         """
         return _chunked(self._from_ranks, ranks)
 
-    def from_points(self, points: np.ndarray) -> np.ndarray:
+    def from_points(self, points: Floats) -> Ints:
         """The architectures whose cells hold these points of the unit cube, (n, 8)."""
 
-        def chunk(points: np.ndarray) -> np.ndarray:
+        def chunk(points: Floats) -> Ints:
             return self._descend(len(points), lambda at, cells: cells.holding(points[:, at]))
 
         return _chunked(chunk, points)
 
-    def to_points(self, table: np.ndarray) -> np.ndarray:
+    def to_points(self, table: Ints) -> Floats:
         """The centres of these architectures' cells, (n, 8) in the order of COORDINATES."""
 
-        def chunk(table: np.ndarray) -> np.ndarray:
+        def chunk(table: Ints) -> Floats:
             points = np.empty(table.shape)
 
-            def follow(at: int, cells: Cells | PrefixCells) -> np.ndarray:
+            def follow(at: int, cells: Cells | PrefixCells) -> Ints:
                 points[:, at] = cells.centre(table[:, _COLUMNS[at]])
                 return table[:, _COLUMNS[at]]
 
@@ -67,7 +71,7 @@ class Walk:
 
         return _chunked(chunk, table)
 
-    def _descend(self, n: int, choose: Choose) -> np.ndarray:
+    def _descend(self, n: int, choose: Choose) -> Ints:
         """Take one value of each coordinate in turn, for n architectures at once."""
         halves, table = self.halves, np.empty((n, 8), np.int64)
         for at, cells in self._prefix_cells(table):
@@ -85,7 +89,7 @@ class Walk:
         table[:, _D4] = choose(7, Cells((self.low <= sums) & (sums <= self.high)))
         return table
 
-    def _from_ranks(self, ranks: np.ndarray) -> np.ndarray:
+    def _from_ranks(self, ranks: Ints) -> Ints:
         table = np.empty((len(ranks), 8), np.int64)
         prefix = np.searchsorted(self.index.starts, ranks, side="right") - 1
         prefixes = np.unravel_index(self.index.keys[prefix], self._prefix_shape())
@@ -103,7 +107,7 @@ class Walk:
         n1, n2, n3, _ = self.halves.widths
         return n2, n3, n1, self.halves.depths[0]
 
-    def _prefix_cells(self, table: np.ndarray) -> Iterator[tuple[int, PrefixCells]]:
+    def _prefix_cells(self, table: Ints) -> Iterator[tuple[int, PrefixCells]]:
         """Each of the first four coordinates with its cells, given the columns of `table` before it."""
         prefix = first = np.zeros(len(table), np.int64)
         last = np.full(len(table), len(self.index.keys))
@@ -115,14 +119,14 @@ class Walk:
             first, last = cells.rows(position)
             prefix = prefix * choices + position
 
-    def _left_sums(self, table: np.ndarray) -> np.ndarray:
+    def _left_sums(self, table: Ints) -> Ints:
         """(n, D2) cost of the left half and the join, for every d_2."""
         halves = self.halves
         w2 = table[:, _W2]
         before = halves.join[w2, table[:, _W3]] + halves.outer_left[w2, table[:, _W1], table[:, _D1]]
         return before[:, None] + halves.more_left[w2]
 
-    def _right_ranges(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _right_ranges(self, table: Ints) -> tuple[Ints, Ints]:
         """Two (n, D2): where in Index.right the sums begin and end that fit, for every d_2."""
         sums, right = self._left_sums(table), self.index.right
         base = table[:, _W3, None] * self.index.stride
@@ -130,7 +134,7 @@ class Walk:
         most = np.maximum(self.high - sums, -1)
         return np.searchsorted(right, base + least), np.searchsorted(right, base + most, side="right")
 
-    def _fitting(self, left: np.ndarray, w3: np.ndarray) -> np.ndarray:
+    def _fitting(self, left: Ints, w3: Ints) -> Floats:
         """(n, n4, D3) number of d_4 that fit, for every w_4 and d_3.
 
         The quotients are exact: floor(a / b) in float64 is right for whole a below 2^53.
@@ -139,8 +143,8 @@ class Walk:
         shallowest = halves.outer_right[w3, :, 0, None] + halves.more_right[w3, None, :]
         room = (self.high - left)[:, None, None] - shallowest
 
-        def up_to(room: np.ndarray) -> np.ndarray:
-            depths = room / halves.last_block[:, None]
+        def up_to(room: Ints) -> Floats:
+            depths: Floats = room / halves.last_block[:, None]
             np.floor(depths, out=depths)
             depths += 1
             return np.clip(depths, 0, halves.depths[3], out=depths)
@@ -148,7 +152,8 @@ class Walk:
         return up_to(room) - up_to(room - (self.high - self.low + 1))
 
 
-def _chunked(function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+def _chunked(function: Callable[[_In], _Out], rows: _In) -> _Out:
     if len(rows) <= _CHUNK:
         return function(rows)
-    return np.concatenate([function(rows[at : at + _CHUNK]) for at in range(0, len(rows), _CHUNK)])
+    parts = [function(rows[at : at + _CHUNK]) for at in range(0, len(rows), _CHUNK)]
+    return np.concatenate(parts)
