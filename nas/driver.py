@@ -27,9 +27,9 @@ from nas import race
 from nas.plan import ENOUGH_TO_NARROW, Plan
 from nas.store import REPEATS, Store, StoreError, TrialRecord
 from nas.suggest import Suggester
-from nas.trial import Ending, Job, intervals
+from nas.trial import Ending, Job
 from proxy_tasks.engine import Epoch
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space import ArchSpec, FeasibleSet
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class Driver:
     @property
     def intervals(self) -> int:
         """Validations of a proposal's run."""
-        return intervals(self.plan.proxy)
+        return self.plan.proxy.validations
 
     @property
     def stopped_early(self) -> bool:
@@ -311,7 +311,7 @@ class Driver:
             "seed": seed,
             "fidelity": proxy.id,
             "epochs": proxy.epochs,
-            "intervals": intervals(proxy),
+            "intervals": proxy.validations,
             "macs": arch.macs(),
             "params": arch.params(),
             "activations": arch.activations(),
@@ -320,7 +320,7 @@ class Driver:
     def _enter(self, study: str, trial_id: int, role: str, arch: ArchSpec, seed: int, proxy: Proxy) -> None:
         number = self.store.storage.get_trial_number_from_id(trial_id)
         checkpoint = str(self._checkpoint_of(study, number))
-        job = Job(study, number, role, arch, seed, proxy, checkpoint, intervals(proxy))
+        job = Job(study, number, role, arch, seed, proxy, checkpoint, proxy.validations)
         self._trial_ids[job.key] = trial_id
         self._seeds.setdefault((arch.id, proxy.id), set()).add(seed)
         self._ready.append(job)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from nas.memory import Calibration, calibrate, largest_peak, training_step
 from nas.plan import Plan
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 
 STEPS = 3  # timed, after one that is not
 CPU_BATCH = 32  # images of a step timed on a CPU: 512 at 256 pixels would take minutes and 10 GB
@@ -113,7 +113,7 @@ def device_seconds(plan: Plan, each: float) -> float:
     """All runs together; under asha a proposal costs its expected share of a run."""
     runs = plan.runs_at_most()
     longer = plan.race_proxy.epochs / plan.proxy.epochs
-    share = asha_share(plan.proxy.evaluations or plan.proxy.epochs) if plan.scheduler == "asha" else 1.0
+    share = asha_share(plan.proxy.validations) if plan.scheduler == "asha" else 1.0
     base = runs["proposals"] * share + runs["control"] + runs["race"]
     return each * (base + runs.get("longer race", 0) * longer)
 

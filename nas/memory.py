@@ -20,7 +20,7 @@ import numpy as np
 
 from nas.plan import Plan
 from nas.run_dir import write_json
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 from space.cachedir import cache_root
 

@@ -17,7 +17,7 @@ from typing import Any
 from nas.bootstrap import best_range
 from nas.config import SearchConfig
 from nas.store import TrialRecord
-from proxy_tasks.task import PROXIES, Proxy
+from proxy_tasks.proxy import PROXIES, Proxy
 from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space
 
 ENOUGH_TO_NARROW = 8  # complete trials of the first round

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nas.retrain_job import RetrainJob
     from space.commandline import Parser
 
-SCHEDULE = {  # fields of proxy_tasks.task.Proxy
+SCHEDULE = {  # fields of proxy_tasks.proxy.Proxy
     "resolution": (int, "side of the crop, pixels"),
     "epochs": (int, "passes over the training images"),
     "batch": (int, "global batch, over all processes"),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space.arch import ArchSpec
 
 NOT_SETTINGS = ("name", "synthetic")  # of a Proxy: what it is called, and faces that data_id stands for

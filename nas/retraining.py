@@ -22,7 +22,7 @@ from nas.run_dir import RunDir, RunError
 from nas.select import select
 from nas.store import Store
 from proxy_tasks.jmlr.wcpa import WcpaDataset
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space.arch import REFERENCES, ArchSpec
 
 Launch = Callable[[RetrainJob], None]
@@ -270,7 +270,7 @@ def following(folder: RetrainFolder, job: RetrainJob, stream: TextIO | None) -> 
 
 def progress_line(job: RetrainJob, rows: list[Row], row: Row) -> str:
     """What a person reads after an epoch; the time left goes by the last few epochs."""
-    total = job.proxy.evaluations or job.proxy.epochs
+    total = job.proxy.validations
     so_far = [r for r in rows if r["epoch"] <= row["epoch"]]
     best = min(r["l_error_mm"] for r in so_far)
     recent = [r["seconds"] for r in so_far[-5:]]

@@ -26,7 +26,7 @@ from nas.resources import NoRoom, Resources, check_address
 from nas.run_dir import RunDir, RunError, newest
 from nas.store import Store
 from nas.trial import Facts, ObjectiveSpec, cores
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 
 RUNS = Path("runs")

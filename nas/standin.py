@@ -31,7 +31,7 @@ import numpy as np
 
 from nas.trial import Facts
 from proxy_tasks.engine import Epoch, Outcome
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 
 START_MM = 154.0  # the mean face
@@ -88,7 +88,7 @@ class Standin:
             raise RuntimeError("the simulated network broke")
         if draw > 1 - self.memory:
             raise MemoryError("out of memory in the simulation")
-        intervals = proxy.evaluations or proxy.epochs
+        intervals = proxy.validations
         curve = learning_curve(spec, seed, intervals, self.noise_mm)
         epochs = _read(checkpoint)
         for number in range(len(epochs) + 1, intervals + 1):

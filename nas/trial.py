@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proxy_tasks.engine import Epoch, Outcome
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 
 log = logging.getLogger(__name__)
@@ -99,11 +99,6 @@ class ObjectiveSpec:
             raise ValueError(
                 f"objective {self.path} does not take the arguments {self.arguments}: {error}"
             ) from error
-
-
-def intervals(proxy: Proxy) -> int:
-    """Validations of a full run."""
-    return proxy.evaluations or proxy.epochs
 
 
 @dataclass(frozen=True, slots=True)

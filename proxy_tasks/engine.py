@@ -28,8 +28,9 @@ from torch import Tensor, nn
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.average import WeightAverage
 from proxy_tasks.distributed import mean_over_processes, shared_predictor
+from proxy_tasks.proxy import Proxy
 from proxy_tasks.schedule import learning_rate
-from proxy_tasks.task import Proxy, Step, Task, World
+from proxy_tasks.task import Step, Task, World
 
 EVALUATE_BATCH = {"cpu": 64, "cuda": 256}  # images a forward pass of `predictor` at most
 
@@ -113,7 +114,7 @@ class Length:
                 "lower the batch or take more subjects"
             )
         steps = per_epoch * max(proxy.epochs, math.ceil(proxy.least_steps / per_epoch))
-        return cls(per_epoch, steps, min(proxy.evaluations or proxy.epochs, steps))
+        return cls(per_epoch, steps, min(proxy.validations, steps))
 
     def bounds(self, interval: int) -> range:
         """Steps of 0-based `interval`."""

@@ -143,7 +143,7 @@ def first_batch(run: Run, size: int = 32) -> Batch:
     from pathlib import Path
 
     from proxy_tasks.jmlr.task import JmlrTask
-    from proxy_tasks.task import Proxy
+    from proxy_tasks.proxy import Proxy
     from proxy_tasks.zero_cost import Batch
 
     where = run.info.get("data", {}).get("path")

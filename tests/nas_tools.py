@@ -11,7 +11,7 @@ from nas.plan import Plan, resolve
 from nas.run_dir import RunDir
 from nas.standin import Standin
 from nas.store import Store
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 
 PROXY = Proxy("test", resolution=64, epochs=6, batch=32)  # six validations: rungs after 2 and 4
 SMALL = {"max_depth": 6, "max_width": 128, "width_step": 16}  # a space of thousands, built in milliseconds

@@ -8,7 +8,8 @@ from proxy_tasks.backbone import build_model
 from proxy_tasks.engine import fit, predictor
 from proxy_tasks.jmlr import heads, wcpa
 from proxy_tasks.jmlr.task import JmlrTask
-from proxy_tasks.task import Proxy, Step, World
+from proxy_tasks.proxy import Proxy
+from proxy_tasks.task import Step, World
 from space import ArchSpec
 
 PROXY = Proxy("tiny", resolution=32, epochs=2, batch=8, lr=2.0, jitter=0.0, flip=False)

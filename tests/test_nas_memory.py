@@ -8,7 +8,7 @@ from nas_tools import plan
 from nas.config import gpu_share
 from nas.forecast import asha_share, device_seconds, seconds_per_run, training_images
 from nas.memory import Calibration, largest_peak, peak_bytes, slices
-from proxy_tasks.task import Proxy, Synthetic
+from proxy_tasks.proxy import Proxy, Synthetic
 from space import REFERENCES, ArchSpec
 
 PROXY = Proxy("p", resolution=128, epochs=10, batch=100, synthetic=Synthetic(100, 10, 320))

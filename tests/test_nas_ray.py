@@ -145,7 +145,7 @@ def test_a_metric_that_is_a_tensor_arrives_as_a_number(monkeypatch, tmp_path):
     from nas import launch
     from nas.trial import Job
     from proxy_tasks.engine import Epoch, Outcome
-    from proxy_tasks.task import Proxy
+    from proxy_tasks.proxy import Proxy
     from space import REFERENCES
 
     class Tensors:

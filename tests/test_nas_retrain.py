@@ -30,7 +30,8 @@ from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, replace_norms, shared_predictor, world
 from proxy_tasks.engine import Epoch, fit
 from proxy_tasks.jmlr.wcpa import WcpaDataset
-from proxy_tasks.task import Proxy, Synthetic, World
+from proxy_tasks.proxy import Proxy, Synthetic
+from proxy_tasks.task import World
 
 PROXY = Proxy("test", 32, epochs=3, batch=8, lr=3.2, precision="fp32")
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from nas.run_dir import RunDir
 from nas.standin import Standin
 from nas.store import Store
 from nas.trial import ProxyTraining
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 
 STANDIN = ["--objective", "nas.standin:Standin", "--launcher", "inprocess"]
 SMALL = [

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nas.standin import START_MM, Standin, expected_mm, learning_curve
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space import REFERENCES, Budget, FeasibleSet, Space
 
 PROXY = Proxy("p", resolution=64, epochs=6, batch=32)

@@ -67,7 +67,7 @@ def test_adamw_learns_and_resumes(tmp_path):
 
 
 def test_settings_that_came_later_leave_the_ids_of_old_proxies_alone():
-    from proxy_tasks.task import PROXIES
+    from proxy_tasks.proxy import PROXIES
 
     assert PROXIES["full"].id == "full-f20df4"
     assert PROXIES["full"].replace(average=0.1).id != PROXIES["full"].id

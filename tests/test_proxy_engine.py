@@ -8,7 +8,8 @@ from torch import nn
 
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.engine import Length, fit, plan_steps, use_bf16
-from proxy_tasks.task import Proxy, World
+from proxy_tasks.proxy import Proxy
+from proxy_tasks.task import World
 
 PROXY = Proxy("toy", resolution=32, epochs=3, batch=8, lr=6.4, warmup_steps=2, precision="fp32")
 

@@ -23,7 +23,8 @@ from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.losses import Edges, Weights, jmlr_loss
 from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.wcpa import WcpaDataset
-from proxy_tasks.task import Proxy, Step, World
+from proxy_tasks.proxy import Proxy
+from proxy_tasks.task import Step, World
 
 EVALUATE_BATCH = {"cpu": 256, "cuda": 2048}  # images scored together; poses on a GPU want thousands
 SPLIT_SEED = 0  # of the subject-wise split: one for all runs, so that all are scored on the same people

@@ -37,7 +37,8 @@ from proxy_tasks.jmlr.losses import jmlr_loss
 from proxy_tasks.jmlr.synthetic import synthesize
 from proxy_tasks.jmlr.task import JmlrTask
 from proxy_tasks.jmlr.wcpa import WcpaDataset
-from proxy_tasks.task import PROXIES, World
+from proxy_tasks.proxy import PROXIES
+from proxy_tasks.task import World
 from space import REFERENCES
 
 PEAK_BF16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12}  # dense, FLOP/s, by the makers' sheets

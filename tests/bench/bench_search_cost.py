@@ -43,7 +43,7 @@ from nas.store import Store
 from nas.suggest import STRATEGIES, Suggester
 from nas.trial import Job
 from proxy_tasks.engine import Epoch
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space import Budget, FeasibleSet, Space
 
 PROXY = Proxy("bench", resolution=64, epochs=9, batch=32)
