@@ -223,6 +223,25 @@ def test_hopeless_input_gives_the_failed_pose_and_leaves_the_rest_alone(how):
     assert abs(pose.T.numpy() - face.T)[[0, 2]].max() < 1e-10
 
 
+@pytest.mark.parametrize("where", [0.0, 0.1, 1 / 3, 412.7, 1e7 + 1 / 3])
+@pytest.mark.parametrize("vertices", [255, 900, 1220])
+def test_points_in_one_place_fail_wherever_it_is_and_however_sums_round(where, vertices):
+    """No pose is judged by which of two rounding errors is the smaller."""
+    face = draw(1, seed=16, vertices=vertices)
+    rounding = where * 1e-16 * np.random.default_rng(17).choice([-1.0, 0.0, 1.0], (40, vertices, 2))
+    points = torch.from_numpy(where + rounding)
+    verts = torch.from_numpy(face.verts).expand(40, -1, -1)
+    assert not solve_pnp_checked(verts, points, torch.from_numpy(K)).ok.any()
+
+
+def test_a_face_so_far_away_that_it_fills_a_hundredth_of_a_pixel_still_has_its_pose():
+    face = draw(2, seed=18)
+    T = face.T * (1.0, 1.0, 1e4)
+    points = pose_faces.project(face.verts, face.R, T, K)
+    pose = solve_pnp_checked(*(torch.from_numpy(a) for a in (face.verts, points, K)))
+    assert pose.ok.all() and abs(pose.T.numpy() / T - 1)[:, 2].max() < 1e-2
+
+
 @pytest.mark.parametrize("camera", [np.zeros((3, 3)), np.full((3, 3), np.nan), np.diag([0.0, 600.0, 1.0])])
 def test_a_broken_camera_fails_its_face_only(camera):
     face = draw(2, seed=14)

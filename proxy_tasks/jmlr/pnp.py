@@ -7,8 +7,9 @@ object space (pnp_init.py) gives the start, damped Newton steps on the error its
 Frames: input points and K are OpenCV's (y down); the pose returned is DESIGN.md's, V_cam = V R + T with row
 vectors and an OpenGL camera (y up, looking along -z, so T_z < 0).
 
-A pose fails where there is none to find: non-finite input, vertices on one line, or points that no pose
-explains better than a face infinitely far away. It is then the identity at 1 m, and `ok` says so.
+A pose fails where there is none to find: non-finite input, vertices on one line, points all in one place, or
+points that no pose explains better than a face infinitely far away. It is then the identity at 1 m, and `ok`
+says so.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from proxy_tasks.jmlr.pnp_refine import Descent, refine
 FAILED_TRANSLATION = (0.0, 0.0, -1.0)
 # Twice the sum of products of pairs of the scatter's eigenvalues, whose sum is one: 0 for points on a line.
 COLLINEAR = 1e-12
+# Points closer together than this share of their distance from the corner are one point: a million times the
+# rounding of their mean, a sixtieth of what float32 tells apart. Below it, two errors of pure rounding would
+# be compared, and the processor's order of summation would say whether the face has a pose.
+ONE_PLACE = 1e-9
 # On a CPU the first descent looks at every fourth point of a dense shape.
 THIN, THIN_FROM = 4, 800
 
@@ -98,7 +103,8 @@ def solve_piece(verts: Tensor, points: Tensor, K: Tensor) -> Pose:
 class _Problem:
     """Faces in units of their own size: a vertex is centre + radius * shape, unit is px^2 of weight one.
 
-    far (B,): the error of the face seen from infinitely far away;  usable (B,): finite and of some extent
+    far (B,): the error of the face seen from infinitely far away;  usable (B,): finite, shape and image of some
+    extent
     """
 
     views: Views
@@ -127,7 +133,9 @@ def _normalise(verts: Tensor, points: Tensor, K: Tensor) -> _Problem:
     far = torch.linalg.vector_norm(pixels, dim=(1, 2)).square() / unit
     shape.div_(radius[:, None, None])
     extent = 1.0 - torch.linalg.matrix_norm(shape @ shape.transpose(1, 2) / count).square()
-    usable = (extent > COLLINEAR) & (radius + far + offset.sum((1, 2))).isfinite()
+    spread, corner = pixels.abs().amax((1, 2)), middle.abs().amax(1)
+    usable = (extent > COLLINEAR) & (spread > ONE_PLACE * corner)
+    usable &= (radius + far + offset.sum((1, 2))).isfinite()
     weight = weight / unit[:, None, None]
     broken = (~usable).nonzero().squeeze(1)
     shape[broken], rays[broken], weight[broken] = 0.0, 0.0, torch.eye(2).to(weight)
