@@ -7,6 +7,7 @@ reads run.json and the store, writes nothing, and works while the search runs.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections import Counter
@@ -14,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from space.commandline import Parser
+from space.commandline import Parser, a_path, door
 
 
 def status(run_dir: Path) -> dict[str, Any]:
@@ -75,15 +76,18 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status."""
+    return door(_parser, _run, argv)
+
+
+def _parser() -> Parser:
     parser = Parser(prog="python -m nas.status", description=__doc__.split("\n")[0])
-    parser.add_argument("run", type=Path, help="a run directory")
+    parser.add_argument("run", type=a_path, help="a run directory")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
-    arguments = parser.parse_args(argv)
-    try:
-        found = status(arguments.run)
-    except (ValueError, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    found = status(arguments.run)
     if arguments.json:
         print(json.dumps(found, indent=2))
     else:

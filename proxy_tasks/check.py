@@ -16,37 +16,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from space.commandline import Parser
+from space.commandline import Parser, a_path, door
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = _parser().parse_args(argv)
+    return door(_parser, _run, argv)
+
+
+def _run(args: argparse.Namespace) -> int:
     from proxy_tasks.jmlr.cache import cores
     from proxy_tasks.jmlr.faults import find_faults
     from proxy_tasks.jmlr.wcpa import SPLITS, WcpaDataset, list_file
 
-    try:
-        _check_request(args)
-        present = [split for split in SPLITS if list_file(args.data, split).is_file()]
-        dataset = WcpaDataset.open(args.data, present[:1] or SPLITS, check_files=False)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    try:
-        faults = find_faults(
-            dataset, workers=args.workers or cores(), progress=sys.stderr.isatty(), limit_px=args.pixels
-        )
-        report = _report(dataset, faults, args.limit)
-        print(json.dumps(report, indent=1) if args.json else _text(report))
-        if args.overlay:
-            _write_overlay(dataset, {fault.where for fault in faults}, args.overlay)
-    except OSError as error:
-        print(f"{error.filename or args.data}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    _check_request(args)
+    present = [split for split in SPLITS if list_file(args.data, split).is_file()]
+    dataset = WcpaDataset.open(args.data, present[:1] or SPLITS, check_files=False)
+    faults = find_faults(
+        dataset, workers=args.workers or cores(), progress=sys.stderr.isatty(), limit_px=args.pixels
+    )
+    report = _report(dataset, faults, args.limit)
+    print(json.dumps(report, indent=1) if args.json else _text(report))
+    if args.overlay:
+        _write_overlay(dataset, {fault.where for fault in faults}, args.overlay)
     return 1 if faults else 0
 
 
@@ -55,7 +47,7 @@ def _parser() -> Parser:
         prog="python -m proxy_tasks.check",
         description="Say what is wrong with a data set in the WCPA layout.",
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="the data set's folder")
+    parser.add_argument("data", type=a_path, metavar="DATA", help="the data set's folder")
     parser.add_argument("--json", action="store_true", help="a JSON object instead of text")
     parser.add_argument(
         "--limit", type=int, default=3, metavar="N", help="examples of each problem (default 3)"
@@ -68,7 +60,7 @@ def _parser() -> Parser:
         help="farthest median landmark distance (default 5)",
     )
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (default one a core)")
-    parser.add_argument("--overlay", type=Path, metavar="FILE.png", help="draw vertices over twelve crops")
+    parser.add_argument("--overlay", type=a_path, metavar="FILE.png", help="draw vertices over twelve crops")
     return parser
 
 

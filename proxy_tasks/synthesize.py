@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from space.commandline import Parser
+from space.commandline import Parser, a_path, door
 
 
 def _parser() -> Parser:
     summary = (__doc__ or "").split("\n")[0]
     parser = Parser(prog="python -m proxy_tasks.synthesize", description=summary)
     goal = parser.add_mutually_exclusive_group(required=True)
-    goal.add_argument("--out", type=Path, metavar="DIR", help="new or empty folder for the data set")
-    goal.add_argument("--contact-sheet", type=Path, metavar="FILE", help="draw 56 faces to a .jpg or .png")
+    goal.add_argument("--out", type=a_path, metavar="DIR", help="new or empty folder for the data set")
+    goal.add_argument("--contact-sheet", type=a_path, metavar="FILE", help="draw 56 faces to a .jpg or .png")
     parser.add_argument("--subjects", type=int, default=300, help="people with labels (default 300)")
     parser.add_argument("--test-subjects", type=int, default=0, help="people without labels (default 0)")
     parser.add_argument("--frames", type=int, default=5, help="images of each person (default 5)")
@@ -29,25 +28,18 @@ def _parser() -> Parser:
     parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default 0)")
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
     parser.add_argument(
-        "--face-model", type=Path, metavar="NPZ", help="another morphable model (docs/faces.md)"
+        "--face-model", type=a_path, metavar="NPZ", help="another morphable model (docs/faces.md)"
     )
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = _parser().parse_args(argv)
-    try:
-        print(_work(args))
-    except ValueError as error:
-        print(f"synthesize: {error}", file=sys.stderr)
-        return 2
-    except (OSError, RuntimeError) as error:
-        print(f"synthesize: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("synthesize: interrupted, nothing was written; run the same command again.", file=sys.stderr)
-        return 130
+    return door(_parser, _run, argv, after_interrupt="nothing was written; run the same command again")
+
+
+def _run(args: argparse.Namespace) -> int:
+    print(_work(args))
     return 0
 
 

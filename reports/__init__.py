@@ -1,1 +1,3 @@
 """Pictures and prose for people who decide from distributions."""
+
+import space.early  # noqa: F401

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import guarded, parser_of
+from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
     from reports.run import Run
@@ -27,23 +27,20 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("reports.build", __doc__)
-    p.add_argument("run", type=Path, metavar="RUN", help="folder of a search, finished or running")
+    p.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, finished or running")
     p.add_argument(
         "--predictions",
-        type=Path,
+        type=a_path,
         metavar="FILE.npz",
         help="of nas.predict --split val (default: those in RUN)",
     )
-    p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default RUN/report)")
+    p.add_argument("--out", type=a_path, metavar="DIR", help="where to write (default RUN/report)")
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = parser().parse_args(argv)
-    return guarded(
-        lambda: _run(args), after_interrupt="the report that stood there may be incomplete, build it again"
-    )
+    return door(parser, _run, argv, after_interrupt="nothing was changed")
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import guarded, parser_of
+from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
     from reports.run import Run
@@ -25,17 +25,16 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("reports.compare", __doc__)
-    p.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of two or more searches")
+    p.add_argument("runs", type=a_path, nargs="+", metavar="RUN", help="folders of two or more searches")
     p.add_argument(
-        "--out", type=Path, metavar="DIR", help="where to write (default compare-A-B beside the first)"
+        "--out", type=a_path, metavar="DIR", help="where to write (default compare-A-B beside the first)"
     )
     return p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = parser().parse_args(argv)
-    return guarded(lambda: _run(args), after_interrupt="compare again, what stands there may be incomplete")
+    return door(parser, _run, argv, after_interrupt="nothing was changed")
 
 
 def _run(args: argparse.Namespace) -> int:

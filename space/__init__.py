@@ -3,6 +3,8 @@
 The names are imported when first used: a command's --help needs none of them, nor numpy.
 """
 
+import space.early  # noqa: F401, I001  before all others
+
 from importlib import import_module
 from typing import TYPE_CHECKING
 

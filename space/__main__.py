@@ -9,11 +9,12 @@ megabytes in the cache directory ($JMLR_NAS_CACHE, else ~/.cache/jmlr-nas).
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
 
-from space.commandline import Parser
+from space.commandline import Parser, door
 from space.feasible import FeasibleSet
 from space.flags import add_budget_flags, add_space_flags, budget_from, space_from
 from space.summary import render, summarise
@@ -23,19 +24,15 @@ MOST_SAMPLES = 100_000  # each is described in words: a minute for all of these
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = _parser().parse_args(argv)
-    try:
-        if args.samples < 0 or args.seed < 0:
-            raise ValueError(f"--samples and --seed are at least 0, not {min(args.samples, args.seed)}")
-        if args.samples > MOST_SAMPLES:
-            raise ValueError(f"--samples is at most {MOST_SAMPLES:,}, not {args.samples:,}")
-        feasible = FeasibleSet(space_from(args), budget_from(args))
-    except ValueError as error:
-        print(f"space: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("space: interrupted while counting", file=sys.stderr)
-        return 130
+    return door(_parser, _run, argv, after_interrupt="nothing but the count's index was written")
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.samples < 0 or args.seed < 0:
+        raise ValueError(f"--samples and --seed are at least 0, not {min(args.samples, args.seed)}")
+    if args.samples > MOST_SAMPLES:
+        raise ValueError(f"--samples is at most {MOST_SAMPLES:,}, not {args.samples:,}")
+    feasible = FeasibleSet(space_from(args), budget_from(args))
     summary = summarise(feasible, args.samples, args.seed)
     if args.json:
         print(json.dumps(summary, indent=2))

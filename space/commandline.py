@@ -1,18 +1,130 @@
-"""The parser of every command of this project: what is wrong with a request is one sentence, exit status 2.
+"""How every command of this project answers: with its result, or with one sentence and the right status.
 
-argparse prints its usage text above the sentence, and a tired person reads the wrong one of the two.
-tests/test_space_commandline.py asks every command for something that it does not know.
+    0    done
+    1    the work failed: RuntimeError, a file or disk that does not do as asked, no memory
+    2    the request is wrong: ValueError, or flags that cannot be parsed
+    130  interrupted
+
+A sentence begins with the command's name and goes to standard error. Anything else is a bug and keeps its
+traceback. Our own warnings are printed as sentences, other packages' are not.
+tests/test_space_commandline.py and tests/test_doors.py ask every command for what it cannot do.
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import errno
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from space.streams import patient_streams
+
+OURS = r"(nas|proxy_tasks|reports|space)\."  # modules whose warnings a person is shown
+
+WHY = {  # what the operating system's short words mean for the person who asked
+    errno.EACCES: "there is no permission for it",
+    errno.EPERM: "there is no permission for it",
+    errno.EROFS: "it is on a read-only disk",
+    errno.ENOSPC: "the disk is full: free space, then run the command again",
+    errno.EDQUOT: "the quota on this disk is used up: free space, then run the command again",
+    errno.ENAMETOOLONG: "the name is too long for this disk",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EISDIR: "it is a folder, not a file",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ELOOP: "its links lead round in a circle",
+    errno.EMFILE: "this process may not open more files: raise `ulimit -n`",
+}
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's own, but for what it prints where a request cannot be parsed."""
+    """argparse's own, but for what it prints where a request cannot be parsed.
+
+    argparse prints its usage text above the sentence, and a tired person reads the wrong one of the two.
+    """
 
     def error(self, message: str) -> NoReturn:
         """End with status 2; `message` already says which argument, and what was given."""
-        self.exit(2, f"{message}; {self.prog} --help says what it takes\n")
+        self.exit(2, f"{name_of(self)}: {message}; {self.prog} --help says what it takes\n")
+
+
+def parser_of(module: str, text: str | None) -> Parser:
+    """The parser of `python -m MODULE`, with the module's docstring as its help."""
+    return Parser(
+        prog=f"python -m {module}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def name_of(parser: argparse.ArgumentParser) -> str:
+    """A command as its sentences begin: nas.search, not python -m nas.search."""
+    return parser.prog.removeprefix("python -m ")
+
+
+def a_path(text: str) -> Path:
+    """An argument that names a file or folder; an empty one is an unset variable of a shell, not `.`."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty: is the variable in it set?")
+    return Path(text)
+
+
+def door(
+    parser: Callable[[], Parser],
+    work: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None = None,
+    *,
+    after_interrupt: str = "nothing was written",
+) -> int:
+    """Run a command and answer for it; the exit status.
+
+    `after_interrupt` says what a Ctrl-C leaves and how to go on, unless the KeyboardInterrupt itself does.
+    Printing never ends the work (space/streams.py). SystemExit comes from the parser alone: --help, and
+    requests that cannot be parsed.
+    """
+    with patient_streams() as printed, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", module=OURS)
+        warnings.showwarning = _show
+        name = "this command"
+        try:
+            made = parser()
+            name = name_of(made)
+            status = work(made.parse_args(argv))
+        except SystemExit as end:
+            if printed.failure() is None:
+                raise
+            status = int(end.code or 0)
+        except KeyboardInterrupt as interrupt:
+            status = say(name, f"interrupted: {interrupt if str(interrupt) else after_interrupt}", 130)
+        except ValueError as error:
+            status = say(name, error, 2)
+        except MemoryError as error:
+            status = say(name, f"there is not enough memory for this{f' ({error})' if str(error) else ''}", 1)
+        except OSError as error:
+            status = say(name, sentence_of(error), 1)
+        except RuntimeError as error:
+            status = say(name, error, 1)
+        failure = printed.failure()
+        if failure is not None:
+            why = WHY.get(failure.errno or 0, failure.strerror)
+            status = say(name, f"what it printed is lost: {why}", status or 1)
+        return status
+
+
+def sentence_of(error: OSError) -> str:
+    """What the operating system refused, of which file, and why."""
+    if error.errno is None or error.strerror is None:
+        return str(error)
+    why = WHY.get(error.errno, error.strerror)
+    return why if error.filename is None else f"{error.filename}: {why}"
+
+
+def say(name: str, message: object, status: int) -> int:
+    """Print what is wrong as one sentence; returns the status."""
+    print(f"{name}: {' '.join(str(message).split())}", file=sys.stderr)
+    return status
+
+
+def _show(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)

@@ -22,6 +22,7 @@ HOMES = {
     "onnxruntime": ("nas/exports",),
     "onnxscript": ("nas/exports",),
     "tensorboardX": ("nas",),
+    "filelock": ("proxy_tasks/locks.py",),
     "fvcore": ("nas/exports",),
     "cv2": ("proxy_tasks", "nas", "reports"),
     "torch": ("proxy_tasks", "nas", "reports"),

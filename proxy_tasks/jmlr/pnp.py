@@ -103,8 +103,8 @@ def solve_piece(verts: Tensor, points: Tensor, K: Tensor) -> Pose:
 class _Problem:
     """Faces in units of their own size: a vertex is centre + radius * shape, unit is px^2 of weight one.
 
-    far (B,): the error of the face seen from infinitely far away;  usable (B,): finite, shape and image of some
-    extent
+    far (B,): the error of the face seen from infinitely far away
+    usable (B,): finite, and neither shape nor image in one place
     """
 
     views: Views
