@@ -22,7 +22,7 @@ from nas.plan import Plan
 from nas.run_dir import write_json
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
-from space.cachedir import cache_root
+from space.machine import cache_root
 
 PARAMETER_BYTES = 12  # float32 weight, gradient, momentum
 HEADROOM = 0.9  # of a device's memory; the rest goes to fragmentation

@@ -191,7 +191,7 @@ def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> Object
 def synthetic_folder(proxy: Proxy) -> Path:
     """Where the faces of a proxy without a data set are kept."""
     from proxy_tasks.jmlr.synthetic import VERSION
-    from space.cachedir import cache_root
+    from space.machine import cache_root
 
     s = proxy.synthetic
     return cache_root() / "synthetic" / f"{s.subjects}x{s.frames}_{s.size}px_seed{s.seed}_v{VERSION}"

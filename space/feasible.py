@@ -33,7 +33,7 @@ from space.walk import COORDINATES, Walk
 class FeasibleSet:
     """The architectures of `space` inside `budget`; ValueError where there are none.
 
-    The index behind it is kept in the cache directory (space/cachedir.py) unless `cache` is False.
+    The index behind it is kept in the cache directory (space/machine.py) unless `cache` is False.
     """
 
     def __init__(self, space: Space, budget: Budget, *, cache: bool = True) -> None:

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from space.cachedir import cache_root
 from space.halves import Halves
 from space.index import Index, build_index
+from space.machine import cache_root
 
 _FORMAT = 1  # raise it when an index's arrays change their meaning
 _DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)

@@ -105,7 +105,7 @@ def test_many_at_once_leave_one_sound_file(cache):
     ],
 )
 def test_where_the_cache_lies(monkeypatch, variables, expected):
-    from space.cachedir import cache_root
+    from space.machine import cache_root
 
     for name in ("JMLR_NAS_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)

@@ -120,7 +120,7 @@ def open_cache(
     """The crops of a split, built first if no process has done so yet.
 
     resolution: side of a crop in pixels;  workers: threads, default one a core;
-    progress: bar and messages on stderr;  root: default `space.cachedir.cache_root()`;
+    progress: bar and messages on stderr;  root: default `space.machine.cache_root()`;
     bad_limit: largest share of unreadable rows, beyond which DataError is raised (one row may always be bad).
     """
     if not isinstance(resolution, int) or not 8 <= resolution <= 1024:
@@ -151,7 +151,7 @@ def is_built(
 
 def _folder(dataset: WcpaDataset, resolution: int, split: str, root: Path | None) -> Path:
     if root is None:
-        from space.cachedir import cache_root
+        from space.machine import cache_root
 
         root = cache_root()
     return root / "crops" / cache_id(dataset, resolution, split)
