@@ -16,7 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from proxy_tasks.small_map import is_small, small_conv3x3
+from proxy_tasks.small_conv import is_small, small_conv3x3
 from space.arch import ArchSpec
 from space.plan import Block, Conv, Plan
 
@@ -104,7 +104,7 @@ class ResidualBlock(nn.Module):
 
 
 class Convolution(nn.Conv2d):
-    """nn.Conv2d; a CPU trains a 3x3 one of few pixels as proxy_tasks.small_map does."""
+    """nn.Conv2d; a CPU trains a 3x3 one of few pixels as proxy_tasks.small_conv does."""
 
     def forward(self, input: Tensor) -> Tensor:
         on_cpu = self.training and input.device.type == "cpu" and self.kernel_size == (3, 3)

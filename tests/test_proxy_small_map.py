@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from proxy_tasks.small_map import is_small, small_conv3x3
+from proxy_tasks.small_conv import is_small, small_conv3x3
 
 
 def of_both(x, weight, stride):

@@ -12,7 +12,7 @@ utilisation is printed too: 6 MACs an image over the device's dense bf16 peak.
 Two-core Intel Xeon with AMX, 2 threads, torch 2.13.0 CPU, --rounds 7 --steps 10 --subjects 40, median of 7:
     reference        61.9 images/s      engine 193.6      fixed batch 196.2
     engine / reference 3.14 (target 3)      engine / fixed batch 0.987 (target 0.97)
-Of a step of some 165 ms, products of patches for the maps of C4 and C5 save 80 (proxy_tasks/small_map.py),
+Of a step of some 165 ms, products of patches for the maps of C4 and C5 save 80 (proxy_tasks/small_conv.py),
 contiguous views for the optimizer 15. What is left is memory: casts of the weights 25 ms, the optimizer 12.
 No GPU number has been measured: the command above is ready for one.
 """
