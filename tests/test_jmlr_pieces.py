@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from proxy_tasks.jmlr.pieces import LEAST, MOST, map_pieces
+from proxy_tasks.jmlr.pnp.pieces import LEAST, MOST, map_pieces
 
 
 @pytest.fixture(params=[1, 3])

@@ -9,11 +9,11 @@ import torch
 from pose_faces import REGIMES, Faces, K, cost, degrees_apart, draw, opencv_pose, scipy_pose
 
 from proxy_tasks.jmlr.camera import project_pinhole
-from proxy_tasks.jmlr.pieces import MOST
-from proxy_tasks.jmlr.pnp import solve_pnp, solve_pnp_checked
-from proxy_tasks.jmlr.pnp_error import Views, expand, move
-from proxy_tasks.jmlr.pnp_refine import refine
-from proxy_tasks.jmlr.rotations import octahedral, rotate
+from proxy_tasks.jmlr.pnp.descent import refine
+from proxy_tasks.jmlr.pnp.error import Views, expand, move
+from proxy_tasks.jmlr.pnp.pieces import MOST
+from proxy_tasks.jmlr.pnp.rotations import octahedral, rotate
+from proxy_tasks.jmlr.pnp.solve import solve_pnp, solve_pnp_checked
 
 NOISY = (
     "true shape, 1 px",

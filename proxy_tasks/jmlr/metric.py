@@ -4,7 +4,7 @@ V1 = Vgt Rgt + Tgt, V2 = Vpred Rpred + Tpred, V3 = Vgt Rpred + Tpred, V4 = Vpred
 L_error = |V1 - V2| + |V1 - V3| + 10 |V1 - V4|, each norm the mean over vertices of the Euclidean distance.
 
 The score is finite whatever was predicted: a shape with a non-finite coordinate counts as all its vertices at
-the origin, and a pose that cannot be found is pnp.py's failed pose.
+the origin, and a pose that cannot be found is pnp's failed pose.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.pieces import map_pieces
-from proxy_tasks.jmlr.pnp import checked_cameras, solve_piece
+from proxy_tasks.jmlr.pnp.pieces import map_pieces
+from proxy_tasks.jmlr.pnp.solve import checked_cameras, solve_piece
 
 LARGEST = 1e100  # metres; a shape beyond it counts as non-finite, so that squares stay finite
 

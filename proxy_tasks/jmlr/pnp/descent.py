@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.pnp_error import Expansion, Views, expand, move
+from proxy_tasks.jmlr.pnp.error import Expansion, Views, expand, move
 
 # Of a step: radians, and parts of the distance; 1e-4 degrees is 1.7e-6 radians.
 TOLERANCE = 1e-8

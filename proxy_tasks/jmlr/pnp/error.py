@@ -24,7 +24,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.rotations import hat, rotate
+from proxy_tasks.jmlr.pnp.rotations import hat, rotate
 
 # Rows of the Jacobian as combinations of the monomials, and zeta as one of (1, x, y, w).
 JX = ((0, 0, 0, 0, -1, 0, 0, 0, 0), (1, 0, 0, 1, 0, 0, 0, 0, 0), (0, 0, -1, 0, 0, 0, 0, 0, 0),

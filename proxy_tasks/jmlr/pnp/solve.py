@@ -2,7 +2,7 @@
 
 The pose minimises the sum of squared pixel distances between the projected vertices and the points, over all
 rotations and translations with every vertex in front of the camera; float64 throughout. A rotation search in
-object space (pnp_init.py) gives the start, damped Newton steps on the error itself (pnp_refine.py) follow.
+object space (start.py) gives the start, damped Newton steps on the error itself (descent.py) follow.
 
 Frames: input points and K are OpenCV's (y down); the pose returned is DESIGN.md's, V_cam = V R + T with row
 vectors and an OpenGL camera (y up, looking along -z, so T_z < 0).
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.pieces import map_pieces
-from proxy_tasks.jmlr.pnp_error import Views
-from proxy_tasks.jmlr.pnp_init import Start, best_start, in_front, many_starts
-from proxy_tasks.jmlr.pnp_refine import Descent, refine
+from proxy_tasks.jmlr.pnp.descent import Descent, refine
+from proxy_tasks.jmlr.pnp.error import Views
+from proxy_tasks.jmlr.pnp.pieces import map_pieces
+from proxy_tasks.jmlr.pnp.start import Start, best_start, in_front, many_starts
 
 FAILED_TRANSLATION = (0.0, 0.0, -1.0)
 # Twice the sum of products of pairs of the scatter's eigenvalues, whose sum is one: 0 for points on a line.

@@ -18,8 +18,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.pnp_error import Views
-from proxy_tasks.jmlr.rotations import hat, octahedral, rotate
+from proxy_tasks.jmlr.pnp.error import Views
+from proxy_tasks.jmlr.pnp.rotations import hat, octahedral, rotate
 
 # A face is clear if no other minimum has less than RIVAL times the least object-space error, and that error
 # is less than POOR times its mean over all rotations (a third of the form's trace).
