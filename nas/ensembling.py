@@ -21,10 +21,10 @@ from nas.score_table import TableRow, subject_interval, table_row, to_csv, to_ma
 from nas.scratch import scratch_folder
 from proxy_tasks.engine import hardware, resolve_device
 from proxy_tasks.jmlr.cache import CropCache
-from proxy_tasks.jmlr.data import pick_rows, split_subjects
 from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.task import SPLIT_SEED
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+from proxy_tasks.jmlr.wcpa.split import pick_rows, split_subjects
 
 CHUNK = 1024  # images scored at once
 ENSEMBLE, MEAN = "Ensemble (greedy)", "Mean of all members"

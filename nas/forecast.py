@@ -90,7 +90,7 @@ def training_images(proxy: Proxy, data: Path | None) -> int:
     if data is None:
         subjects, frames = proxy.synthetic.subjects, float(proxy.synthetic.frames)
     else:
-        from proxy_tasks.jmlr.wcpa import WcpaDataset
+        from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
         rows = WcpaDataset.open(data).rows["train"]
         subjects = len({row.subject_id for row in rows})

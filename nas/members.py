@@ -15,7 +15,7 @@ from space.arch import ArchSpec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from proxy_tasks.jmlr.topology import Topology
+    from proxy_tasks.jmlr.wcpa.topology import Topology
 
 
 class MemberError(ValueError):

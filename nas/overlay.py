@@ -13,7 +13,7 @@ import numpy as np
 from nas.scratch import scratch_folder
 from proxy_tasks.jmlr.cache import CropCache
 from proxy_tasks.jmlr.camera import apply_affine, invert_affine, project, to_camera
-from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
 
 LINE = (255, 200, 60)  # BGR
 SHIFT = 4  # fixed-point bits of the drawn coordinates

@@ -18,7 +18,7 @@ from nas.overlay import Overlay
 from proxy_tasks.jmlr.cache import CropCache
 from proxy_tasks.jmlr.metric import l_error
 from proxy_tasks.jmlr.pnp import solve_pnp
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 
 @dataclass(frozen=True, slots=True)

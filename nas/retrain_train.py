@@ -23,8 +23,8 @@ from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, world
 from proxy_tasks.engine import Epoch, Outcome, fit, hardware, resolve_device
-from proxy_tasks.jmlr.data import split_subjects
 from proxy_tasks.jmlr.task import SPLIT_SEED, JmlrTask
+from proxy_tasks.jmlr.wcpa.split import split_subjects
 from proxy_tasks.task import World
 
 

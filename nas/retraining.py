@@ -21,7 +21,7 @@ from nas.retrain_job import RetrainJob
 from nas.run_dir import RunDir, RunError
 from nas.select import select
 from nas.store import Store
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.proxy import Proxy
 from space.arch import REFERENCES, ArchSpec
 

@@ -135,8 +135,8 @@ def _fresh(budget: str) -> Path:
 
 
 def _check_data(path: Path) -> None:
-    from proxy_tasks.jmlr.data import split_subjects
-    from proxy_tasks.jmlr.wcpa import WcpaDataset
+    from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+    from proxy_tasks.jmlr.wcpa.split import split_subjects
 
     split_subjects(WcpaDataset.open(path).subjects(), seed=0)
 

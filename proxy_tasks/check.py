@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from proxy_tasks.jmlr.cache import cores
-    from proxy_tasks.jmlr.faults import find_faults
-    from proxy_tasks.jmlr.wcpa import SPLITS, WcpaDataset, list_file
+    from proxy_tasks.jmlr.wcpa.dataset import SPLITS, WcpaDataset, list_file
+    from proxy_tasks.jmlr.wcpa.faults import find_faults
 
     _check_request(args)
     present = [split for split in SPLITS if list_file(args.data, split).is_file()]

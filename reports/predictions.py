@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
+    from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
 
 MOST = 2_000  # images looked at, evenly spread over the file: a few seconds
 BINS = 6
@@ -65,7 +65,7 @@ def score(file: Path, dataset: WcpaDataset, most: int = MOST) -> Scored:
 
     from proxy_tasks.jmlr.camera import euler_angles
     from proxy_tasks.jmlr.metric import l_error
-    from proxy_tasks.jmlr.wcpa import Row
+    from proxy_tasks.jmlr.wcpa.dataset import Row
 
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as npz:
@@ -94,7 +94,7 @@ def score(file: Path, dataset: WcpaDataset, most: int = MOST) -> Scored:
 
 def _labels(named: list[tuple[int, Row]], dataset: WcpaDataset) -> list[tuple[int, Row, tuple]]:
     """Place in the file, row and label (verts, R, T) of those images whose label can be read."""
-    from proxy_tasks.jmlr.sample import DamagedSample
+    from proxy_tasks.jmlr.wcpa.sample import DamagedSample
 
     listed, found = set(dataset.rows.get("train", ())), []
     for i, row in named:

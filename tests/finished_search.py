@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nas.run_dir import RunDir
 from nas.store import Store
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from space import ArchSpec
 
 SMALL = ArchSpec((1, 1, 1, 1), (8, 8, 8, 8))

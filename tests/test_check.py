@@ -16,8 +16,8 @@ import pytest
 
 from proxy_tasks import check
 from proxy_tasks.jmlr import overlay
-from proxy_tasks.jmlr.topology import mirror_points
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+from proxy_tasks.jmlr.wcpa.topology import mirror_points
 
 FIRST = "0101/01_LeftToRight_Action0/000007"
 

@@ -19,8 +19,8 @@ import pytest
 from proxy_tasks.jmlr import cache as cache_module
 from proxy_tasks.jmlr import camera
 from proxy_tasks.jmlr.cache import CropCache, cache_id, open_cache
-from proxy_tasks.jmlr.sample import read_landmarks
-from proxy_tasks.jmlr.wcpa import DataError, WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import DataError, WcpaDataset
+from proxy_tasks.jmlr.wcpa.sample import read_landmarks
 
 SIDE = 32
 
@@ -227,7 +227,8 @@ STOPPING_BUILD = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit that it is ignored
 from pathlib import Path
-from proxy_tasks.jmlr import cache_build, wcpa
+from proxy_tasks.jmlr import cache_build
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.jmlr.cache import open_cache
 cache_build._SYNC_SECONDS = 0.0
 cache_build._CHUNK = 2
@@ -240,7 +241,7 @@ def stopping(dataset, row, split, resolution):
         time.sleep(0.1)  # for the main thread to act on the signal
     return make(dataset, row, split, resolution)
 cache_build.make_row = stopping
-open_cache(wcpa.WcpaDataset.open(Path(sys.argv[1])), 32, root=Path(sys.argv[2]), workers=1)
+open_cache(WcpaDataset.open(Path(sys.argv[1])), 32, root=Path(sys.argv[2]), workers=1)
 """
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from proxy_tasks.jmlr.cache import open_cache
 from proxy_tasks.jmlr.cache_sweep import ABANDONED_DAYS, sweep
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 
 def _leave(crops: Path, name: str, days: float) -> Path:

@@ -8,7 +8,7 @@ import torch
 
 from proxy_tasks.jmlr.cache import open_cache
 from proxy_tasks.jmlr.feed import Batch, Feed
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 
 @pytest.fixture

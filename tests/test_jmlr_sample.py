@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from proxy_tasks.jmlr.sample import DamagedSample, decode, image_size, read_info, read_landmarks
+from proxy_tasks.jmlr.wcpa.sample import DamagedSample, decode, image_size, read_info, read_landmarks
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

@@ -6,8 +6,9 @@ import torch
 
 from proxy_tasks.backbone import build_model
 from proxy_tasks.engine import fit, predictor
-from proxy_tasks.jmlr import heads, wcpa
+from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.task import JmlrTask
+from proxy_tasks.jmlr.wcpa import dataset
 from proxy_tasks.proxy import Proxy
 from proxy_tasks.task import Step, World
 from space import ArchSpec
@@ -30,14 +31,14 @@ def perfect(task):
 
 def test_only_the_first_opening_lists_the_folders_of_the_data(tiny_copy, monkeypatch, tmp_path):
     listed = []
-    look = wcpa.missing_files
+    look = dataset.missing_files
 
     def counted(root, rows, split):
         listed.append(split)
         return look(root, rows, split)
 
     monkeypatch.setenv("JMLR_NAS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(wcpa, "missing_files", counted)
+    monkeypatch.setattr(dataset, "missing_files", counted)
     first = JmlrTask.open(tiny_copy, PROXY, "cpu")
     assert listed == ["train"]
     second = JmlrTask.open(tiny_copy, PROXY, "cpu")

@@ -9,8 +9,8 @@ import pytest
 import wcpa_writer
 from wcpa_writer import FLIP
 
-from proxy_tasks.jmlr import topology
-from proxy_tasks.jmlr.topology import Topology
+from proxy_tasks.jmlr.wcpa import topology
+from proxy_tasks.jmlr.wcpa.topology import Topology
 
 
 def test_the_permutation_of_a_symmetric_mesh_is_found():

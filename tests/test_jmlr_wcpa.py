@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import wcpa_writer
 
-from proxy_tasks.jmlr.wcpa import DataError, Row, WcpaDataset, read_list
+from proxy_tasks.jmlr.wcpa.dataset import DataError, Row, WcpaDataset, read_list
 
 BOTH = ("train", "test")
 

@@ -19,7 +19,7 @@ from nas.inference import Crops, Predictor
 from nas.members import Member, find_members, titles
 from nas.score_table import subject_interval, subject_resamples
 from proxy_tasks.jmlr import heads
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 points = st.lists(st.floats(-5, 5), min_size=1, max_size=6)
 

@@ -19,7 +19,7 @@ from nas.npz_stream import NpzStream
 from nas.overlay import draw_mesh, facing_camera
 from nas.predict import main
 from nas.predicting import Request, choose
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 QUIET = ["--device", "cpu", "--quiet"]
 

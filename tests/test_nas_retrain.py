@@ -29,7 +29,7 @@ from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, replace_norms, shared_predictor, world
 from proxy_tasks.engine import Epoch, fit
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.proxy import Proxy, Synthetic
 from proxy_tasks.task import World
 

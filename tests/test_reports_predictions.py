@@ -12,7 +12,7 @@ from nas.ensemble import main as ensemble
 from nas.overlay import facing_camera
 from nas.predict import main as predict
 from proxy_tasks.jmlr.camera import rotation_from_euler
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from reports import predictions
 from reports.build import build
 from reports.predictions import NoLabels, Scored, by_action, by_value, extremes, score
@@ -90,7 +90,7 @@ def scored(error, subject, action="smile", values=None):
 
 
 def predictions_row(subject, action, i):
-    from proxy_tasks.jmlr.wcpa import Row
+    from proxy_tasks.jmlr.wcpa.dataset import Row
 
     return Row(str(subject), str(action), f"{i:03d}")
 

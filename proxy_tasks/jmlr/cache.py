@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 from proxy_tasks.jmlr.cache_build import BAD_LIMIT, build, fields_of, refuse_too_many
 from proxy_tasks.jmlr.cache_sweep import sweep
-from proxy_tasks.jmlr.topology import Topology
-from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.topology import Topology
 
 _FORMAT = 1  # raise when the crops or the files' meaning change
 _NAMES = ("subjects", "actions", "img_ids")

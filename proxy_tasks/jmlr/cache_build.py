@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from proxy_tasks.jmlr import camera
 from proxy_tasks.jmlr.crop import cut
 from proxy_tasks.jmlr.row_arrays import Fields, RowArrays
-from proxy_tasks.jmlr.sample import DamagedSample, image_size, read_info, read_landmarks
-from proxy_tasks.jmlr.wcpa import DataError, Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import DataError, Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.sample import DamagedSample, image_size, read_info, read_landmarks
 
 BAD_LIMIT = 0.01  # largest share of a split's rows that may be missing or damaged
 _CHUNK = 16  # rows that a thread takes at once

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy_tasks.jmlr.sample import decode
+from proxy_tasks.jmlr.wcpa.sample import decode
 
 
 def cut(data: bytes, affine: NDArray[np.floating], size: int) -> NDArray[np.uint8]:

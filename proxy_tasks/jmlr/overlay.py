@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from proxy_tasks.jmlr import camera
 from proxy_tasks.jmlr.crop import cut
-from proxy_tasks.jmlr.sample import image_size, read_landmarks
-from proxy_tasks.jmlr.topology import mirror_verts
-from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.sample import image_size, read_landmarks
+from proxy_tasks.jmlr.wcpa.topology import mirror_verts
 
 _LEFT, _RIGHT, _MIDDLE = (70, 140, 255), (255, 150, 40), (90, 230, 90)  # RGB
 _DRAWN = (255, 255, 255)

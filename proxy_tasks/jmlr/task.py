@@ -18,11 +18,11 @@ from proxy_tasks.engine import resolve_device
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.augment import Augment, normalise
 from proxy_tasks.jmlr.cache import CropCache, is_built, open_cache
-from proxy_tasks.jmlr.data import pick_rows, split_subjects
 from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.losses import Edges, Weights, jmlr_loss
 from proxy_tasks.jmlr.metric import Scores, score_images
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+from proxy_tasks.jmlr.wcpa.split import pick_rows, split_subjects
 from proxy_tasks.proxy import Proxy
 from proxy_tasks.task import Step, World
 

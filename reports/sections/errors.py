@@ -45,7 +45,7 @@ def section(run: Run, files: Sequence[Path] = ()) -> Section | None:
 
 
 def _scored(run: Run, file: Path) -> Section:
-    from proxy_tasks.jmlr.wcpa import DataError, WcpaDataset
+    from proxy_tasks.jmlr.wcpa.dataset import DataError, WcpaDataset
 
     where = (run.info.get("data") or {}).get("path") or ""
     try:

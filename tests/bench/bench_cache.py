@@ -40,8 +40,8 @@ import numpy as np
 
 from proxy_tasks.jmlr import camera
 from proxy_tasks.jmlr.cache import CropCache, cores, open_cache
-from proxy_tasks.jmlr.faults import find_faults
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+from proxy_tasks.jmlr.wcpa.faults import find_faults
 
 READERS = 3
 

@@ -32,11 +32,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from proxy_tasks.backbone import build_model
 from proxy_tasks.engine import Length, _Run, hardware, plan_steps, resolve_device
-from proxy_tasks.jmlr import camera, heads, sample
+from proxy_tasks.jmlr import camera, heads
 from proxy_tasks.jmlr.losses import jmlr_loss
 from proxy_tasks.jmlr.synthetic import synthesize
 from proxy_tasks.jmlr.task import JmlrTask
-from proxy_tasks.jmlr.wcpa import WcpaDataset
+from proxy_tasks.jmlr.wcpa import sample
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.proxy import PROXIES
 from proxy_tasks.task import World
 from space import REFERENCES

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy_tasks.jmlr.sample import UNREADABLE
 from proxy_tasks.jmlr.synthetic.anatomy import AXIS_Z, RADIUS, outline, surface
 from proxy_tasks.jmlr.synthetic.expressions import expression_fields
 from proxy_tasks.jmlr.synthetic.mesh import build_mesh
 from proxy_tasks.jmlr.synthetic.modes import identity_modes
+from proxy_tasks.jmlr.wcpa.sample import UNREADABLE
 
 Float = NDArray[np.float32]
 Index = NDArray[np.int64]

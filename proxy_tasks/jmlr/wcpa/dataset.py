@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy_tasks.jmlr.camera import check_projection, project
-from proxy_tasks.jmlr.sample import DamagedSample, decode, read_info, read_landmarks
-from proxy_tasks.jmlr.topology import Topology
+from proxy_tasks.jmlr.wcpa.sample import DamagedSample, decode, read_info, read_landmarks
+from proxy_tasks.jmlr.wcpa.topology import Topology
 
 COLUMNS = ("subject_id", "facial_action", "img_id")
 SPLITS = ("train", "test")

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy_tasks.jmlr import camera
-from proxy_tasks.jmlr.sample import DamagedSample, decode, image_size, read_info, read_landmarks
-from proxy_tasks.jmlr.wcpa import Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.sample import DamagedSample, decode, image_size, read_info, read_landmarks
 
 T = TypeVar("T")
 
