@@ -20,7 +20,7 @@ from nas.npz_stream import mapped_array
 from nas.score_table import TableRow, subject_interval, table_row, to_csv, to_markdown
 from nas.scratch import scratch_folder
 from proxy_tasks.engine import hardware, resolve_device
-from proxy_tasks.jmlr.cache import CropCache
+from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.task import SPLIT_SEED
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset

@@ -24,7 +24,7 @@ from nas.members import Member
 from proxy_tasks.engine import resolve_device
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.augment import normalise
-from proxy_tasks.jmlr.cache import CropCache, open_cache
+from proxy_tasks.jmlr.crops.cache import CropCache, open_cache
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 LARGEST_BATCH = {"cuda": 1024, "cpu": 32}

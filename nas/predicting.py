@@ -15,7 +15,7 @@ from nas.inference import Crops, Predictor
 from nas.members import Member, MemberError, find_members, require_members
 from nas.npz_stream import NpzStream
 from nas.overlay import Overlay
-from proxy_tasks.jmlr.cache import CropCache
+from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import l_error
 from proxy_tasks.jmlr.pnp import solve_pnp
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset

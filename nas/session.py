@@ -328,7 +328,7 @@ def _facts(session: Session) -> dict[str, Any]:
             session.run_dir.forget()
         raise RunError(str(error)) from error
     if facts.left_out and not progress:  # a progress bar is followed by the same sentence
-        from proxy_tasks.jmlr.cache import left_out_sentence
+        from proxy_tasks.jmlr.crops.cache import left_out_sentence
 
         print(left_out_sentence(facts.left_out, facts.images), file=sys.stderr, flush=True)
     return {

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from proxy_tasks.jmlr.cache import cores
+    from proxy_tasks.jmlr.crops.cache import cores
     from proxy_tasks.jmlr.wcpa.dataset import SPLITS, WcpaDataset, list_file
     from proxy_tasks.jmlr.wcpa.faults import find_faults
 
@@ -115,7 +115,7 @@ def _text(report: dict[str, Any]) -> str:
 def _write_overlay(dataset: Any, faulty: set[str], path: Path) -> None:
     import cv2
 
-    from proxy_tasks.jmlr.overlay import sheet, spread_rows
+    from proxy_tasks.jmlr.crops.label_sheet import sheet, spread_rows
 
     whole = [row for row in dataset.rows.get("train", ()) if str(row) not in faulty]
     if not whole:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from proxy_tasks import check
-from proxy_tasks.jmlr import overlay
+from proxy_tasks.jmlr.crops import label_sheet
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.jmlr.wcpa.topology import mirror_points
 
@@ -189,7 +189,7 @@ def test_the_overlay_is_a_picture_of_twelve_crops_drawn_over(tiny_wcpa: Path, tm
 def test_flipped_vertices_under_the_mirrored_camera_are_the_mirrored_points(tiny_wcpa: Path):
     dataset = WcpaDataset.open(tiny_wcpa)
     for row in dataset.rows["train"][::5]:
-        placed = overlay.place(dataset, row, 64)
+        placed = label_sheet.place(dataset, row, 64)
         expected = mirror_points(placed.points, dataset.topology.flip_index, 64)
         np.testing.assert_allclose(placed.mirrored, expected, atol=1e-5)
         assert np.abs(placed.points[dataset.topology.landmarks68] - placed.landmarks).max() < 1.5
@@ -197,8 +197,8 @@ def test_flipped_vertices_under_the_mirrored_camera_are_the_mirrored_points(tiny
 
 def test_rows_to_look_at_are_spread_over_the_list():
     rows = [*range(100)]
-    assert overlay.spread_rows(rows[:3], 12) == rows[:3]  # type: ignore[arg-type,comparison-overlap]
-    chosen = overlay.spread_rows(rows, 10)  # type: ignore[arg-type]
+    assert label_sheet.spread_rows(rows[:3], 12) == rows[:3]  # type: ignore[arg-type,comparison-overlap]
+    chosen = label_sheet.spread_rows(rows, 10)  # type: ignore[arg-type]
     assert [r // 10 for r in chosen] == list(range(10)) and len({r % 10 for r in chosen}) > 5  # type: ignore
 
 

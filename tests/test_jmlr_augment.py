@@ -12,7 +12,7 @@ from torch import Tensor
 
 from proxy_tasks.jmlr import camera
 from proxy_tasks.jmlr.augment import Augment, normalise
-from proxy_tasks.jmlr.cache import open_cache
+from proxy_tasks.jmlr.crops.cache import open_cache
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 SIDE = 64

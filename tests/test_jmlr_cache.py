@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
-from proxy_tasks.jmlr import cache as cache_module
 from proxy_tasks.jmlr import camera
-from proxy_tasks.jmlr.cache import CropCache, cache_id, open_cache
+from proxy_tasks.jmlr.crops import cache as cache_module
+from proxy_tasks.jmlr.crops.cache import CropCache, cache_id, open_cache
 from proxy_tasks.jmlr.wcpa.dataset import DataError, WcpaDataset
 from proxy_tasks.jmlr.wcpa.sample import read_landmarks
 
@@ -227,12 +227,12 @@ STOPPING_BUILD = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit that it is ignored
 from pathlib import Path
-from proxy_tasks.jmlr import cache_build
+from proxy_tasks.jmlr.crops import build
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-from proxy_tasks.jmlr.cache import open_cache
-cache_build._SYNC_SECONDS = 0.0
-cache_build._CHUNK = 2
-make, made, go = cache_build.make_row, [], Path(sys.argv[3])
+from proxy_tasks.jmlr.crops.cache import open_cache
+build._SYNC_SECONDS = 0.0
+build._CHUNK = 2
+make, made, go = build.make_row, [], Path(sys.argv[3])
 def stopping(dataset, row, split, resolution):
     made.append(row)
     while len(made) > 8 and not go.exists():
@@ -240,7 +240,7 @@ def stopping(dataset, row, split, resolution):
     if len(made) > 8:
         time.sleep(0.1)  # for the main thread to act on the signal
     return make(dataset, row, split, resolution)
-cache_build.make_row = stopping
+build.make_row = stopping
 open_cache(WcpaDataset.open(Path(sys.argv[1])), 32, root=Path(sys.argv[2]), workers=1)
 """
 
@@ -261,12 +261,10 @@ def test_a_killed_build_is_resumed_and_ends_the_same(data: WcpaDataset, tmp_path
     assert 0 < half < 30 and not done.parent.with_suffix("").exists()
 
     made: list[str] = []
-    from proxy_tasks.jmlr import cache_build
+    from proxy_tasks.jmlr.crops import build
 
-    make = cache_build.make_row
-    monkeypatch.setattr(
-        cache_build, "make_row", lambda d, row, *rest: made.append(str(row)) or make(d, row, *rest)
-    )
+    make = build.make_row
+    monkeypatch.setattr(build, "make_row", lambda d, row, *rest: made.append(str(row)) or make(d, row, *rest))
     resumed = _open(data, root, workers=1)
     assert len(made) == 30 - half
     monkeypatch.undo()

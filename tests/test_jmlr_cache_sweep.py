@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy_tasks.jmlr.cache import open_cache
-from proxy_tasks.jmlr.cache_sweep import ABANDONED_DAYS, sweep
+from proxy_tasks.jmlr.crops.cache import open_cache
+from proxy_tasks.jmlr.crops.sweep import ABANDONED_DAYS, sweep
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 

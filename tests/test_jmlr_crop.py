@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from proxy_tasks.jmlr.crop import cut, warp
+from proxy_tasks.jmlr.crops.cut import cut, warp
 
 FULL = 512
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from proxy_tasks.jmlr.cache import open_cache
+from proxy_tasks.jmlr.crops.cache import open_cache
 from proxy_tasks.jmlr.feed import Batch, Feed
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 

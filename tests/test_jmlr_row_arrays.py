@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proxy_tasks.jmlr.row_arrays import RowArrays
+from proxy_tasks.jmlr.crops.row_arrays import RowArrays
 
 FIELDS = {"a": ((2, 3), np.dtype(np.float32)), "b": ((), np.dtype(np.int64))}
 

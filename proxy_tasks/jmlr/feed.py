@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxy_tasks.jmlr.cache import CropCache
+from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.heads import to_crop
 
 AHEAD = 3  # batches gathered before they are asked for

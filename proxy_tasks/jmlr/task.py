@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from proxy_tasks.engine import resolve_device
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.augment import Augment, normalise
-from proxy_tasks.jmlr.cache import CropCache, is_built, open_cache
+from proxy_tasks.jmlr.crops.cache import CropCache, is_built, open_cache
 from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.losses import Edges, Weights, jmlr_loss
 from proxy_tasks.jmlr.metric import Scores, score_images

@@ -3,7 +3,7 @@
     python tests/bench/bench_cache.py [--images 400] [--data DIR]
 
 On synthetic photographs of 800 x 800 pixels, or on a data set of one's own. The reference decodes
-each photograph in full, converts it, warps it bilinearly (which aliases, see crop.py) and reads its
+each photograph in full, converts it, warps it bilinearly (which aliases, see crops/cut.py) and reads its
 labels with np.load, one after the other, and keeps nothing. Builds take turns with it, file contents
 come from the page cache, and figures are medians over rounds: images a second by the clock, and a
 second of processor time over all threads ("a core"), which other work on the machine hardly moves.
@@ -39,7 +39,7 @@ import cv2
 import numpy as np
 
 from proxy_tasks.jmlr import camera
-from proxy_tasks.jmlr.cache import CropCache, cores, open_cache
+from proxy_tasks.jmlr.crops.cache import CropCache, cores, open_cache
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.jmlr.wcpa.faults import find_faults
 

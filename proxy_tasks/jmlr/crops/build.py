@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy_tasks.jmlr import camera
-from proxy_tasks.jmlr.crop import cut
-from proxy_tasks.jmlr.row_arrays import Fields, RowArrays
+from proxy_tasks.jmlr.crops.cut import cut
+from proxy_tasks.jmlr.crops.row_arrays import Fields, RowArrays
 from proxy_tasks.jmlr.wcpa.dataset import DataError, Row, WcpaDataset
 from proxy_tasks.jmlr.wcpa.sample import DamagedSample, image_size, read_info, read_landmarks
 

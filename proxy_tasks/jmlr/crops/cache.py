@@ -7,7 +7,7 @@ the lists, resources, a sample of the labels, the resolution and how crops are c
 to ask builds, under a file lock, in <id>.partial/, which a later attempt resumes; the others wait.
 The finished folder appears by one rename. Rows whose files are missing or damaged are left out and
 named in `left_out`; when such files have changed since, the cache is built anew. A build removes what
-older ones left and nobody resumed (cache_sweep.py).
+older ones left and nobody resumed (sweep.py).
 
 tests/test_jmlr_cache.py kills, corrupts and races it; tests/bench/bench_cache.py measures.
 """
@@ -30,8 +30,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy_tasks.jmlr.cache_build import BAD_LIMIT, build, fields_of, refuse_too_many
-from proxy_tasks.jmlr.cache_sweep import sweep
+from proxy_tasks.jmlr.crops.build import BAD_LIMIT, build, fields_of, refuse_too_many
+from proxy_tasks.jmlr.crops.sweep import sweep
 from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
 from proxy_tasks.jmlr.wcpa.topology import Topology
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy_tasks.jmlr import camera
-from proxy_tasks.jmlr.crop import cut
+from proxy_tasks.jmlr.crops.cut import cut
 from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
 from proxy_tasks.jmlr.wcpa.sample import image_size, read_landmarks
 from proxy_tasks.jmlr.wcpa.topology import mirror_verts

@@ -1,0 +1,1 @@
+"""Aligned crops, cut once and kept."""
