@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from nas.blend import Blend, compute, greedy, halves, require_affordable
+from nas.files import scratch_folder
 from nas.inference import Crops, Predictor
 from nas.members import Member, MemberError, require_alike, require_members, titles
 from nas.npz_stream import mapped_array
 from nas.score_table import TableRow, subject_interval, table_row, to_csv, to_markdown
-from nas.scratch import scratch_folder
 from proxy_tasks.engine import hardware, resolve_device
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import Scores, score_images

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import numpy as np
 
-from nas.scratch import scratch_folder
+from nas.files import scratch_folder
 
 
 def mapped_array(path: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -10,7 +10,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from nas.scratch import scratch_folder
+from nas.files import scratch_folder
 from proxy_tasks.jmlr.camera import apply_affine, invert_affine, project, to_camera
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nas.scratch import scratch_folder
+from nas.files import scratch_folder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from nas.scratch import scratch_folder
+from nas.files import scratch_folder
 with scratch_folder(Path(sys.argv[1]), "work") as folder:
     (folder / "large").write_bytes(b"0" * 1000)
     print(folder, flush=True)

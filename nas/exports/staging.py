@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nas.scratch import scratch_folder
+from nas.files import scratch_folder
 
 TOLERANCE = 1e-5  # largest difference of outputs after a reload, in units of the largest output
 
