@@ -25,7 +25,7 @@ from typing import Any
 
 from nas import race
 from nas.plan import ENOUGH_TO_NARROW, Plan
-from nas.store import REPEATS, Store, StoreError, TrialRecord
+from nas.record.store import REPEATS, Store, StoreError, TrialRecord
 from nas.suggest import Suggester
 from nas.trial import Ending, Job
 from proxy_tasks.engine import Epoch

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from nas.exports import onnx_file
     from nas.exports.from_run import open_source
-    from nas.run_dir import RunDir
+    from nas.record.run_dir import RunDir
 
     if args.batch < 1:
         raise ValueError(f"--batch is a number of images, at least 1, not {args.batch}")

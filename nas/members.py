@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.run_dir import RunDir
+from nas.record.run_dir import RunDir
 from space.arch import ArchSpec
 
 if TYPE_CHECKING:

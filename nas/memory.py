@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nas.plan import Plan
-from nas.run_dir import write_json
+from nas.record.run_dir import write_json
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 from space.machine import cache_root

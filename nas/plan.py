@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.bootstrap import best_range
 from nas.config import SearchConfig
-from nas.store import TrialRecord
+from nas.record.narrow import best_range
+from nas.record.store import TrialRecord
 from proxy_tasks.proxy import PROXIES, Proxy
 from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space
 
@@ -92,8 +92,8 @@ class Plan:
 def narrowed(space: Space, budget: Budget, records: Sequence[TrialRecord]) -> FeasibleSet | None:
     """The part of `space` with each depth and width within the bootstrap of the best of `records`.
 
-    SCRFD's redistribution (Guo et al. 2022) with RegNet's estimator (nas/bootstrap.py). None where too few
-    trials completed, or where nothing would be left. `--rounds 2` draws from it, and the report shows it.
+    SCRFD's redistribution (Guo et al. 2022) with RegNet's estimator (nas/record/narrow.py). None where too
+    few trials completed, or where nothing would be left. `--rounds 2` draws from it, and the report shows it.
     """
     done = [r for r in records if r.l_error_mm is not None]
     if len(done) < ENOUGH_TO_NARROW:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nas.driver import Driver, Watcher
-from nas.run_dir import RunDir
+from nas.record.run_dir import RunDir
 from nas.trial import Job
 from proxy_tasks.engine import Epoch
 

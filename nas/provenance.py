@@ -14,8 +14,8 @@ from typing import Any
 
 from nas.config import SearchConfig, without_password
 from nas.plan import Plan
-from nas.run_dir import RunDir
-from nas.store import from_anywhere
+from nas.record.run_dir import RunDir
+from nas.record.store import from_anywhere
 
 PACKAGES = ("torch", "optuna", "ray", "numpy", "scipy", "opencv-python-headless")
 

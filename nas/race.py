@@ -2,7 +2,7 @@
 
 The control's seeds measure the noise. The best few proposals are re-run one
 seed at a time, and after each round those that the noise no longer excuses are
-dropped (the racing of Maron & Moore 1994, with nas.select's test in place of
+dropped (the racing of Maron & Moore 1994, with nas.record.select's test in place of
 Hoeffding's bound), so that repeats go where they can still change the answer.
 A second race, at a higher fidelity, is run among those that the first left tied.
 
@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nas.select import estimates, pooled_noise, tied_with_best
-from nas.store import TrialRecord
+from nas.record.select import estimates, pooled_noise, tied_with_best
+from nas.record.store import TrialRecord
 from space import ArchSpec
 
 GIVE_UP = 2  # failed re-runs after which an architecture is left alone

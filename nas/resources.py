@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nas.store import TrialRecord
+    from nas.record.store import TrialRecord
 
 
 ANSWER = 5.0  # seconds that a cluster has to answer

@@ -25,7 +25,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nas.run_dir import RunError, write_json
+from nas.record.run_dir import RunError, write_json
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.engine import Epoch
 

@@ -16,11 +16,11 @@ from typing import Any, TextIO
 
 from nas.plan import find_proxy
 from nas.progress import chatter_to
+from nas.record.run_dir import RunDir, RunError
+from nas.record.select import select
+from nas.record.store import Store
 from nas.retrain_folder import RetrainFolder, Row
 from nas.retrain_job import RetrainJob
-from nas.run_dir import RunDir, RunError
-from nas.select import select
-from nas.store import Store
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.proxy import Proxy
 from space.arch import REFERENCES, ArchSpec

@@ -5,7 +5,7 @@
     python -m nas.search --resume                                go on with the newest search under runs/
 
 Without a GPU the first takes some minutes on two cores. All of it is written to one run
-directory: run.json, study.log, best/*.json, log.txt (nas/run_dir.py). Exit status: 0 done,
+directory: run.json, study.log, best/*.json, log.txt (nas/record/run_dir.py). Exit status: 0 done,
 2 the request is wrong, 1 the work failed, 130 interrupted. docs/search.md says more.
 """
 

@@ -22,9 +22,9 @@ from nas.config import SearchConfig, gpu_share
 from nas.interrupts import Interrupts
 from nas.plan import Plan, resolve
 from nas.provenance import describe
+from nas.record.run_dir import RunDir, RunError, newest
+from nas.record.store import Store
 from nas.resources import NoRoom, Resources, check_address
-from nas.run_dir import RunDir, RunError, newest
-from nas.store import Store
 from nas.trial import Facts, ObjectiveSpec, cores
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
@@ -218,10 +218,10 @@ def dry_run(session: Session) -> int:
 
 
 def _search(session: Session, interrupts: Interrupts) -> None:
-    from nas.answer import explain, nothing_finished, table, write_best
     from nas.driver import Driver
     from nas.progress import Curves, Display, chatter_to
-    from nas.select import select
+    from nas.record.answer import explain, nothing_finished, table, write_best
+    from nas.record.select import select
 
     run, plan = session.run_dir, session.plan
     about = session.saved or _begin(session)

@@ -20,10 +20,10 @@ from space.commandline import Parser, a_path, door
 
 def status(run_dir: Path) -> dict[str, Any]:
     """The state of a search as plain values (docs/search.md lists the keys)."""
+    from nas.record.run_dir import RunDir
+    from nas.record.select import select
+    from nas.record.store import Store
     from nas.resources import device_hours
-    from nas.run_dir import RunDir
-    from nas.select import select
-    from nas.store import Store
 
     run = RunDir(run_dir)
     about = run.read()
@@ -58,9 +58,9 @@ def _hours(records: Any) -> float:
 
 
 def _print(run_dir: Path, found: dict[str, Any]) -> None:
-    from nas.answer import table
-    from nas.select import select
-    from nas.store import Store
+    from nas.record.answer import table
+    from nas.record.select import select
+    from nas.record.store import Store
 
     doing = "running now" if found["active"] else "not running"
     if found["running"] and not found["active"]:

@@ -37,7 +37,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.plan import STRATEGIES
-from nas.store import Store
+from nas.record.store import Store
 from space import ArchSpec, FeasibleSet
 
 COORDINATES = tuple(f"u{i}" for i in range(1, 9))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from space import ArchSpec
 
 if TYPE_CHECKING:
-    from nas.store import TrialRecord
+    from nas.record.store import TrialRecord
 
 STAGES = ("C2", "C3", "C4", "C5")
 PARTS = ("stem", *STAGES, "head")

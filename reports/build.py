@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nas.run_dir import RunDir
+    from nas.record.run_dir import RunDir
     from reports.run import Run
 
     if args.out:
@@ -65,7 +65,7 @@ def build(run: Run, folder: Path | None = None, predictions: Sequence[Path] = ()
 
 def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Section]:
     """Every section of the report, in its order; `folder` keeps what was measured for it."""
-    from nas.select import select
+    from nas.record.select import select
     from reports.sections import (
         answer,
         errors,

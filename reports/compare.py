@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nas.run_dir import RunDir
+    from nas.record.run_dir import RunDir
     from reports.run import Run
 
     if len(args.runs) < 2:

@@ -21,7 +21,7 @@ from reports.run import Run
 from reports.tables import Column, Table, Value
 
 if TYPE_CHECKING:
-    from nas.store import TrialRecord
+    from nas.record.store import TrialRecord
     from proxy_tasks.zero_cost import Batch
 
 LEVEL = 0.95

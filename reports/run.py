@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nas.resources import device_hours
 
 if TYPE_CHECKING:
-    from nas.store import TrialRecord
+    from nas.record.store import TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Run:
     @classmethod
     def open(cls, path: Path | str) -> Run:
         """RunError (a ValueError) where there is no search, or where no proposal has finished yet."""
-        from nas.run_dir import RunDir, RunError
-        from nas.store import Store
+        from nas.record.run_dir import RunDir, RunError
+        from nas.record.store import Store
 
         folder = RunDir(Path(path))
         info = folder.read()

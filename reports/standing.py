@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nas.select import Selection, select
+from nas.record.select import Selection, select
 from reports.run import Run
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.run_dir import RunDir
-from nas.store import Store
+from nas.record.run_dir import RunDir
+from nas.record.store import Store
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from space import ArchSpec
 

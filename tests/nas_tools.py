@@ -8,9 +8,9 @@ from nas.config import SearchConfig
 from nas.driver import Driver
 from nas.inprocess import run_all
 from nas.plan import Plan, resolve
-from nas.run_dir import RunDir
+from nas.record.run_dir import RunDir
+from nas.record.store import Store
 from nas.standin import Standin
-from nas.store import Store
 from proxy_tasks.proxy import Proxy
 
 PROXY = Proxy("test", resolution=64, epochs=6, batch=32)  # six validations: rungs after 2 and 4

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.run_dir import RunDir
-from nas.store import REPEATS, Store, TrialRecord
+from nas.record.run_dir import RunDir
+from nas.record.store import REPEATS, Store, TrialRecord
 from reports.run import Run
 from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space
 

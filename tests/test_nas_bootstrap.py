@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nas.bootstrap import best_range, best_weights
+from nas.record.narrow import best_range, best_weights
 
 
 def resampled(values, errors, rng, resamples=10_000, fraction=0.25, level=0.95):

@@ -7,10 +7,10 @@ from nas_tools import driver, plan, proposals, search, small_plan
 from nas.driver import DONE, Driver
 from nas.inprocess import run_all
 from nas.launch import Asha
-from nas.run_dir import RunDir
-from nas.select import select
+from nas.record.run_dir import RunDir
+from nas.record.select import select
+from nas.record.store import REPEATS, Store
 from nas.standin import Standin
-from nas.store import REPEATS, Store
 from nas.trial import Ending, Job, run
 
 

@@ -14,9 +14,9 @@ from nas_tools import driver, proposals, search, small_plan
 
 from nas.driver import ATTEMPTS, DONE, Driver
 from nas.inprocess import run_all
-from nas.run_dir import RunDir
+from nas.record.run_dir import RunDir
+from nas.record.store import REPEATS, Store, StoreError
 from nas.standin import Standin
-from nas.store import REPEATS, Store, StoreError
 from nas.trial import Ending, Job
 from proxy_tasks import checkpoint as checkpoints
 
@@ -212,8 +212,8 @@ def by_start(records):
 
 
 def test_the_storage_alone_is_enough_to_rebuild_every_table(tmp_path):
-    from nas.answer import table
-    from nas.select import select
+    from nas.record.answer import table
+    from nas.record.select import select
 
     one = driver(tmp_path / "run", small_plan(trials=6))
     run_all(one, Standin())

@@ -19,7 +19,7 @@ import pytest
 from optuna.trial import TrialState
 
 from nas import search
-from nas.store import REPEATS, Store
+from nas.record.store import REPEATS, Store
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent

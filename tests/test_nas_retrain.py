@@ -18,13 +18,13 @@ import torch.distributed as dist
 from finished_search import CONTROL, SCHEDULE, SMALL, WIDER
 
 from nas.members import MemberError, find_members
+from nas.record.run_dir import RunError
 from nas.retrain import SCHEDULE as SETTINGS
 from nas.retrain import _reason, main, parser
 from nas.retrain_folder import RetrainFolder
 from nas.retrain_job import RetrainJob
 from nas.retrain_train import train
 from nas.retraining import progress_line, schedule, searched_data
-from nas.run_dir import RunError
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, replace_norms, shared_predictor, world

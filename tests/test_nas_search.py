@@ -15,9 +15,9 @@ import pytest
 from nas import search, status
 from nas.config import SearchConfig
 from nas.flags import to_resumed
-from nas.run_dir import RunDir
+from nas.record.run_dir import RunDir
+from nas.record.store import Store
 from nas.standin import Standin
-from nas.store import Store
 from nas.trial import ProxyTraining
 from proxy_tasks.proxy import Proxy
 

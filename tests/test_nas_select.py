@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nas.answer import explain
-from nas.select import final_fidelity, pooled_noise, select, t_quantile
-from nas.store import TrialRecord
+from nas.record.answer import explain
+from nas.record.select import final_fidelity, pooled_noise, select, t_quantile
+from nas.record.store import TrialRecord
 from space import REFERENCES, ArchSpec
 
 RESNET = REFERENCES["resnet34"]

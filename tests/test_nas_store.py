@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 from nas.config import SearchConfig
 from nas.plan import resolve
 from nas.provenance import describe
-from nas.run_dir import RunDir, RunError
-from nas.store import Store
+from nas.record.run_dir import RunDir, RunError
+from nas.record.store import Store
 from space import ArchSpec
 
 SPEC = ArchSpec((3, 4, 6, 3), (64, 128, 256, 512))
@@ -150,7 +150,7 @@ def test_optuna_itself_reads_the_journal(run):
 FILL_THE_DISK = """
 import os, resource, sys
 sys.path.insert(0, {tests!r})
-from nas.store import StoreError
+from nas.record.store import StoreError
 from test_nas_store import begin, Store
 store = Store.open({run!r}, write=True)
 begin(store)

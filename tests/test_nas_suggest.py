@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from nas_tools import SMALL, small_plan
 
-from nas.run_dir import RunDir
-from nas.store import Store
+from nas.record.run_dir import RunDir
+from nas.record.store import Store
 from nas.suggest import STRATEGIES, Suggester, sobol_point, uniform_point
 from space import REFERENCES, Budget, FeasibleSet, Space
 

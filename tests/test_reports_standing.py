@@ -6,7 +6,7 @@ import pytest
 from reports_simulated import INFO, SPACE, records, run
 
 from nas.plan import ENOUGH_TO_NARROW, narrowed
-from nas.select import select
+from nas.record.select import select
 from reports.durations import duration
 from reports.figures.learning import curve_limits
 from reports.figures.population import limits

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from nas.run_dir import RunDir, write_json
-from nas.select import Estimate, Selection
-from nas.store import TrialRecord
+from nas.record.run_dir import RunDir, write_json
+from nas.record.select import Estimate, Selection
+from nas.record.store import TrialRecord
 
 LEARNT = 0.9  # of the mean face's error; a proxy above it has told apart almost nothing
 ROWS = 10  # of the final table, the control's row always among them

@@ -23,7 +23,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nas.store import TrialRecord
+from nas.record.store import TrialRecord
 from space import ArchSpec
 
 ALPHA = 0.05

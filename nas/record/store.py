@@ -33,7 +33,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.config import without_password
-from nas.run_dir import RunDir, RunError
+from nas.record.run_dir import RunDir, RunError
 from space import ArchSpec
 
 REPEATS = "repeats"  # the study of controls and re-runs

@@ -17,7 +17,7 @@ from reports.tables import Table
 from space import ArchSpec
 
 if TYPE_CHECKING:
-    from nas.store import TrialRecord
+    from nas.record.store import TrialRecord
 
 
 def draw(

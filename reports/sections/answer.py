@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from datetime import datetime
 
-from nas.select import Estimate, Selection, select
+from nas.record.select import Estimate, Selection, select
 from reports.durations import UNITS, duration, unit_for
 from reports.figures import architecture
 from reports.figures.style import both

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.select import select
+from nas.record.select import select
 from reports import edf
 from reports.contrast import LEVEL, POWER, Contrast, contrast, holm
 from reports.figures import comparison as figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.select import Selection
+from nas.record.select import Selection
 from reports import edf
 from reports.durations import duration
 from reports.figures import learning as figure
@@ -17,7 +17,7 @@ from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table
 
 if TYPE_CHECKING:
-    from nas.store import TrialRecord
+    from nas.record.store import TrialRecord
 
 
 def section(run: Run, selection: Selection) -> Section:

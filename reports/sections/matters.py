@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.select import Selection
+from nas.record.select import Selection
 from reports.axes import AXES, DEPTHS, SHARES, WIDTHS
 from reports.figures import matters as figure
 from reports.figures.style import both

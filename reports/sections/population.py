@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nas.select import Selection
+from nas.record.select import Selection
 from reports import edf
 from reports.figures import population as figure
 from reports.run import Run, censored, errors
 from reports.tables import Column, Drawing, Fact, Section, Table, Value
 
 if TYPE_CHECKING:
-    from nas.store import TrialRecord
+    from nas.record.store import TrialRecord
 
 COLUMNS = (
     Column("population", "Population"),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from nas.select import Selection
+from nas.record.select import Selection
 from reports.axes import PARTS, shares
 from reports.figures import redistribution as figure
 from reports.run import Run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.select import Selection
+from nas.record.select import Selection
 from reports.axes import AXES, COSTS
 from reports.figures import tradeoffs as figure
 from reports.figures.population import limits

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.bootstrap import FRACTION, LEVEL, best_range
 from nas.plan import ENOUGH_TO_NARROW, narrowed
-from nas.select import Selection
+from nas.record.narrow import FRACTION, LEVEL, best_range
+from nas.record.select import Selection
 from reports.axes import AXES, DEPTHS, SHARES, WIDTHS
 from reports.figures import where as figure
 from reports.figures.population import limits
@@ -18,7 +18,7 @@ from reports.tables import Column, Drawing, Fact, Section, Table
 from space import Budget, Space
 
 if TYPE_CHECKING:
-    from nas.store import TrialRecord
+    from nas.record.store import TrialRecord
 
 PROPERTIES = (*DEPTHS, *WIDTHS, *SHARES, "depth")
 _COLUMNS = (

@@ -38,9 +38,9 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from nas.run_dir import RunDir
+from nas.record.run_dir import RunDir
+from nas.record.store import Store
 from nas.standin import expected_mm
-from nas.store import Store
 from nas.suggest import Suggester
 from space import ArchSpec, Budget, FeasibleSet, Space
 

@@ -47,9 +47,9 @@ from typing import Any
 from nas.config import SearchConfig
 from nas.driver import DONE, Driver
 from nas.plan import resolve
-from nas.run_dir import RunDir
+from nas.record.run_dir import RunDir
+from nas.record.store import Store
 from nas.standin import learning_curve
-from nas.store import Store
 from nas.trial import Ending, Job, cores
 from proxy_tasks.engine import Epoch
 

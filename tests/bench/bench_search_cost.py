@@ -38,8 +38,8 @@ import numpy as np
 import optuna
 
 from nas.launch import Asha
+from nas.record.store import Store
 from nas.standin import expected_mm, learning_curve
-from nas.store import Store
 from nas.suggest import STRATEGIES, Suggester
 from nas.trial import Job
 from proxy_tasks.engine import Epoch

@@ -1,0 +1,1 @@
+"""What a search leaves: its folder, its trials, and what they say."""
