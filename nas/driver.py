@@ -27,7 +27,7 @@ from nas import race
 from nas.plan import ENOUGH_TO_NARROW, Plan
 from nas.record.store import REPEATS, Store, StoreError, TrialRecord
 from nas.suggest import Suggester
-from nas.trial import Ending, Job
+from nas.trials.trial import Ending, Job
 from proxy_tasks.engine import Epoch
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec, FeasibleSet

@@ -50,7 +50,7 @@ def _what(group: Any) -> None:
         "--proxy", metavar="NAME|FILE", help="mini, short, full or a JSON file (by the device)"
     )
     group.add_argument(
-        "--objective", metavar="MODULE:CLASS", help="what a trial runs, e.g. nas.standin:Standin"
+        "--objective", metavar="MODULE:CLASS", help="what a trial runs, e.g. nas.trials.standin:Standin"
     )
     group.add_argument("--objective-args", type=_json_object, metavar="JSON", help="its arguments")
 

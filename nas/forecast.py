@@ -120,7 +120,7 @@ def device_seconds(plan: Plan, each: float) -> float:
 
 def asha_share(intervals: int) -> float:
     """Expected share of a run that a proposal trains for, if one in two passes each rung."""
-    from nas.rungs import REDUCTION, first_rung
+    from nas.trials.rungs import REDUCTION, first_rung
 
     rung, before, share, alive = first_rung(intervals), 0, 0.0, 1.0
     while rung < intervals:

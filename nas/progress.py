@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from nas.driver import Driver, Watcher
 from nas.record.run_dir import RunDir
-from nas.trial import Job
+from nas.trials.trial import Job
 from proxy_tasks.engine import Epoch
 
 REFRESH = 0.5  # seconds between redraws of the bar

@@ -24,8 +24,8 @@ from nas.plan import Plan, resolve
 from nas.provenance import describe
 from nas.record.run_dir import RunDir, RunError, newest
 from nas.record.store import Store
-from nas.resources import NoRoom, Resources, check_address
-from nas.trial import Facts, ObjectiveSpec, cores
+from nas.trials.resources import NoRoom, Resources, check_address
+from nas.trials.trial import Facts, ObjectiveSpec, cores
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 
@@ -185,7 +185,9 @@ def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> Object
     data = config.data or str(synthetic_folder(plan.proxy))
     threads = max(1, round(resources.cpus))
     device = "auto" if resources.gpus or config.launcher == "inprocess" else "cpu"
-    return ObjectiveSpec("nas.trial:ProxyTraining", {"data": data, "device": device, "threads": threads})
+    return ObjectiveSpec(
+        "nas.trials.trial:ProxyTraining", {"data": data, "device": device, "threads": threads}
+    )
 
 
 def synthetic_folder(proxy: Proxy) -> Path:
@@ -266,9 +268,9 @@ def _launcher(session: Session) -> contextlib.AbstractContextManager[None]:
     """Ray, up for as long as the search runs; found missing before the store is made."""
     if session.config.launcher == "inprocess":
         return contextlib.nullcontext()
-    from nas import launch
+    from nas.trials import on_ray
 
-    return launch.cluster(session.resources, session.run_dir.path)
+    return on_ray.cluster(session.resources, session.run_dir.path)
 
 
 def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts) -> None:
@@ -280,19 +282,19 @@ def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts)
         display.tick()
 
     if session.config.launcher == "inprocess":
-        from nas import inprocess
+        from nas.trials import inprocess
 
         rungs = None
         if plan.scheduler == "asha":
-            from nas.launch import Asha
+            from nas.trials.on_ray import Asha
 
             rungs = Asha(driver.intervals, plan.proxy.id, records)
         inprocess.run_all(driver, session.objective.make(), rungs, tick=tick, interrupts=interrupts)
         return
-    from nas import launch
+    from nas.trials import on_ray
 
-    rungs = launch.Asha(driver.intervals, plan.proxy.id, records) if plan.scheduler == "asha" else None
-    launch.run_all(driver, session.objective, session.resources, rungs, session.run_dir.path, tick=tick)
+    rungs = on_ray.Asha(driver.intervals, plan.proxy.id, records) if plan.scheduler == "asha" else None
+    on_ray.run_all(driver, session.objective, session.resources, rungs, session.run_dir.path, tick=tick)
 
 
 def _begin(session: Session) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def status(run_dir: Path) -> dict[str, Any]:
     from nas.record.run_dir import RunDir
     from nas.record.select import select
     from nas.record.store import Store
-    from nas.resources import device_hours
+    from nas.trials.resources import device_hours
 
     run = RunDir(run_dir)
     about = run.read()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from nas.config import SearchConfig
 from nas.driver import Driver
-from nas.inprocess import run_all
 from nas.plan import Plan, resolve
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
-from nas.standin import Standin
+from nas.trials.inprocess import run_all
+from nas.trials.standin import Standin
 from proxy_tasks.proxy import Proxy
 
 PROXY = Proxy("test", resolution=64, epochs=6, batch=32)  # six validations: rungs after 2 and 4
@@ -18,7 +18,7 @@ SMALL = {"max_depth": 6, "max_width": 128, "width_step": 16}  # a space of thous
 
 
 def plan(budget: str = "5.1GFLOPs", **changes) -> Plan:
-    values = {"strategy": "random", "trials": 6, "objective": "nas.standin:Standin", **changes}
+    values = {"strategy": "random", "trials": 6, "objective": "nas.trials.standin:Standin", **changes}
     return resolve(SearchConfig(budget, **values), gpus=0, proxy=PROXY)
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from nas.standin import Standin
+from nas.trials.standin import Standin
 
 
 class Noted(Standin):

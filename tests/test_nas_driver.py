@@ -5,13 +5,13 @@ import pytest
 from nas_tools import driver, plan, proposals, search, small_plan
 
 from nas.driver import DONE, Driver
-from nas.inprocess import run_all
-from nas.launch import Asha
 from nas.record.run_dir import RunDir
 from nas.record.select import select
 from nas.record.store import REPEATS, Store
-from nas.standin import Standin
-from nas.trial import Ending, Job, run
+from nas.trials.inprocess import run_all
+from nas.trials.on_ray import Asha
+from nas.trials.standin import Standin
+from nas.trials.trial import Ending, Job, run
 
 
 def test_a_search_trains_the_control_with_its_seeds_then_proposals_then_races(tmp_path):
@@ -170,6 +170,6 @@ def test_a_pruned_curve_teaches_a_sampler_no_value(tmp_path):
 
 @pytest.mark.parametrize("epochs", [3, 6, 10, 40, 100])
 def test_two_rungs_fit_a_run_of_any_length(epochs):
-    from nas.rungs import REDUCTION, first_rung
+    from nas.trials.rungs import REDUCTION, first_rung
 
     assert 1 <= first_rung(epochs) * REDUCTION < epochs

@@ -13,11 +13,11 @@ import torch
 from nas_tools import driver, proposals, search, small_plan
 
 from nas.driver import ATTEMPTS, DONE, Driver
-from nas.inprocess import run_all
 from nas.record.run_dir import RunDir
 from nas.record.store import REPEATS, Store, StoreError
-from nas.standin import Standin
-from nas.trial import Ending, Job
+from nas.trials.inprocess import run_all
+from nas.trials.standin import Standin
+from nas.trials.trial import Ending, Job
 from proxy_tasks import checkpoint as checkpoints
 
 

@@ -131,8 +131,8 @@ def test_every_trial_has_its_tensorboard_curve(searched):
 def test_what_ray_pickles_at_its_start_holds_no_open_store_and_no_terminal():
     import pickle
 
-    from nas.launch import Asha, _Source, _Tick
-    from nas.trial import ObjectiveSpec
+    from nas.trials.on_ray import Asha, _Source, _Tick
+    from nas.trials.trial import ObjectiveSpec
 
     held = [_Source(open, ObjectiveSpec("a:B")), _Tick(lambda: None), Asha(6, "mini")]
     for one in held:  # a closure or an open file among their fields cannot be pickled
@@ -142,8 +142,8 @@ def test_what_ray_pickles_at_its_start_holds_no_open_store_and_no_terminal():
 def test_a_metric_that_is_a_tensor_arrives_as_a_number(monkeypatch, tmp_path):
     import torch
 
-    from nas import launch
-    from nas.trial import Job
+    from nas.trials import on_ray
+    from nas.trials.trial import Job
     from proxy_tasks.engine import Epoch, Outcome
     from proxy_tasks.proxy import Proxy
     from space import REFERENCES
@@ -158,11 +158,11 @@ def test_a_metric_that_is_a_tensor_arrives_as_a_number(monkeypatch, tmp_path):
             return Outcome("complete", "", (epoch,))
 
     seen = []
-    monkeypatch.setattr(launch.tune, "report", seen.append)
-    monkeypatch.setitem(launch._made, "{}", Tensors())
+    monkeypatch.setattr(on_ray.tune, "report", seen.append)
+    monkeypatch.setitem(on_ray._made, "{}", Tensors())
     proxy = Proxy("p", resolution=64, epochs=1, batch=32)
     job = Job("s", 0, "proposal", REFERENCES["resnet34"], 0, proxy, str(tmp_path / "c.pt"), 1)
-    launch._train({"job": json.dumps(job.to_dict()), "objective": "{}"})
+    on_ray._train({"job": json.dumps(job.to_dict()), "objective": "{}"})
     assert json.loads(seen[0]["epoch"])["metrics"] == {"l_error_mm": 7.5}
     assert json.loads(seen[1]["ending"])["points"] == [[1, 7.5]]
     assert all(isinstance(v, str) for report in seen for v in report.values())
@@ -179,22 +179,22 @@ def refused(out, *more):
 
 
 def test_without_a_cluster_to_join_a_search_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
-    from nas import launch
+    from nas.trials import on_ray
 
     def alone(**options):
         raise ConnectionError("Could not find any running Ray instance.")
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(launch.ray, "init", alone)
+    monkeypatch.setattr(on_ray.ray, "init", alone)
     text = refused(tmp_path / "run", "--ray-address", "auto")
     assert "no Ray cluster answers on this machine: start one with `ray start --head`" in text
 
 
 def test_where_no_node_holds_a_trial_the_search_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
-    from nas import launch
+    from nas.trials import on_ray
 
-    monkeypatch.setattr(launch, "connect", lambda address: None)
-    monkeypatch.setattr(launch, "_nodes", lambda: [{"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}])
+    monkeypatch.setattr(on_ray, "connect", lambda address: None)
+    monkeypatch.setattr(on_ray, "_nodes", lambda: [{"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}])
     text = refused(tmp_path / "run", "--cpus-per-trial", "9")
     assert "a trial needs 9 CPUs and 0 GPUs" in text and "8 CPUs and 1 GPUs" in text
 

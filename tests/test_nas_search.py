@@ -17,11 +17,11 @@ from nas.config import SearchConfig
 from nas.flags import to_resumed
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
-from nas.standin import Standin
-from nas.trial import ProxyTraining
+from nas.trials.standin import Standin
+from nas.trials.trial import ProxyTraining
 from proxy_tasks.proxy import Proxy
 
-STANDIN = ["--objective", "nas.standin:Standin", "--launcher", "inprocess"]
+STANDIN = ["--objective", "nas.trials.standin:Standin", "--launcher", "inprocess"]
 SMALL = [
     "--budget",
     "0.5GFLOPs",
@@ -338,7 +338,7 @@ def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(capsys, monkeypatc
 
 
 def test_an_error_inside_is_a_sentence_with_where_the_log_is(capsys, monkeypatch):
-    from nas import inprocess
+    from nas.trials import inprocess
 
     def broken(*arguments, **settings):
         raise RuntimeError("the sky fell")
@@ -361,7 +361,7 @@ def test_a_search_in_which_every_proposal_fails_is_status_1_with_the_commonest_r
 def test_ctrl_c_is_status_130_with_how_to_resume(capsys, monkeypatch):
     import signal
 
-    from nas.standin import Standin
+    from nas.trials.standin import Standin
 
     real = Standin.run
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from nas.standin import START_MM, Standin, expected_mm, learning_curve
+from nas.trials.standin import START_MM, Standin, expected_mm, learning_curve
+from nas.trials.trial import ObjectiveSpec, ProxyTraining
 from proxy_tasks.proxy import Proxy
 from space import REFERENCES, Budget, FeasibleSet, Space
 
@@ -25,6 +26,13 @@ def test_curves_cross_so_that_a_rung_can_be_wrong():
     early = [learning_curve(s, 0, 6, 0.15)[0] for s in SPECS]
     final = [learning_curve(s, 0, 6, 0.15)[-1] for s in SPECS]
     assert 0.3 < np.corrcoef(np.argsort(np.argsort(early)), np.argsort(np.argsort(final)))[0, 1] < 0.98
+
+
+def test_an_objective_is_found_by_the_name_that_it_had_when_an_earlier_run_was_recorded():
+    assert isinstance(ObjectiveSpec("nas.standin:Standin", {"seconds": 0.0}).make(), Standin)
+    assert isinstance(
+        ObjectiveSpec("nas.trial:ProxyTraining", {"data": "x", "device": "cpu"}).make(), ProxyTraining
+    )
 
 
 def test_seeds_differ_by_the_stated_noise():

@@ -37,7 +37,7 @@ def searches(tmp_path_factory, tiny_wcpa):
     proxy.write_text(json.dumps(TINY))
     return [
         small_search(folder / "trained", "--data", str(tiny_wcpa), "--proxy", str(proxy)),
-        small_search(folder / "pretended", "--objective", "nas.standin:Standin"),
+        small_search(folder / "pretended", "--objective", "nas.trials.standin:Standin"),
     ]
 
 

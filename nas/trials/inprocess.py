@@ -1,6 +1,6 @@
 """Run the driver's jobs one after another in this process: no Ray, no waiting for actors.
 
-The contract is that of nas/launch.py: ask the driver, train, report, tell. For
+The contract is that of nas/trials/on_ray.py: ask the driver, train, report, tell. For
 debugging, for tests, and for machines where Ray is not welcome
 (`--launcher inprocess`).
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from nas.driver import DONE, Driver
-from nas.trial import Job, Objective, run
+from nas.trials.trial import Job, Objective, run
 from proxy_tasks.engine import Epoch
 
 

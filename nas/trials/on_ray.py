@@ -53,9 +53,9 @@ from ray.tune.search import Searcher  # noqa: E402
 
 from nas.driver import DONE, Driver  # noqa: E402
 from nas.record.store import TrialRecord  # noqa: E402
-from nas.resources import NoRoom, Resources, check_address, no_cluster  # noqa: E402
-from nas.rungs import REDUCTION, first_rung  # noqa: E402
-from nas.trial import Ending, Job, Objective, ObjectiveSpec, cores, run  # noqa: E402
+from nas.trials.resources import NoRoom, Resources, check_address, no_cluster  # noqa: E402
+from nas.trials.rungs import REDUCTION, first_rung  # noqa: E402
+from nas.trials.trial import Ending, Job, Objective, ObjectiveSpec, cores, run  # noqa: E402
 from proxy_tasks.engine import Epoch  # noqa: E402
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 For simulations of the search itself: how many trials a strategy needs, what the
 driver costs at 2,000 trials, what a kill loses. `python -m nas.search
---objective nas.standin:Standin` searches with it and trains nothing.
+--objective nas.trials.standin:Standin` searches with it and trains nothing.
 
 The final error of an architecture is a smooth function of how its FLOPs and
 depth are spread over the stages, with ResNet-34 a little above the best, as in
@@ -29,7 +29,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from nas.trial import Facts
+from nas.trials.trial import Facts
 from proxy_tasks.engine import Epoch, Outcome
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
@@ -49,7 +49,7 @@ def expected_mm(spec: ArchSpec) -> float:
 
 
 class Standin:
-    """The objective of nas/trial.py without training.
+    """The objective of nas/trials/trial.py without training.
 
     seconds: pretended length of a run; noise_mm: standard deviation between seeds; fail: share of
     architectures that fail, `memory` that run out of memory, `diverge` whose error is NaN.

@@ -4,8 +4,8 @@ A `Job` says what to train; an `Objective` trains it, calls back after every
 validation, and resumes from the checkpoint where there is one; `run` turns
 whatever happens into an `Ending`. The same three serve the launcher in this
 process and the one on a Ray cluster, and an objective is named by its import
-path, so a simulation (nas/standin.py) takes the place of training without the
-driver knowing.
+path, so a simulation (nas/trials/standin.py) takes the place of training
+without the driver knowing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 
 log = logging.getLogger(__name__)
+
+FORMER = {
+    "nas.standin": "nas.trials.standin",
+    "nas.trial": "nas.trials.trial",
+}  # in runs that were recorded then
 NAMED = 50  # rows left out of the data that a record names; the cache's meta.json names all
 
 
@@ -88,10 +93,10 @@ class ObjectiveSpec:
         """Import and construct it; ValueError where it cannot be imported or refuses its arguments."""
         module, _, name = self.path.partition(":")
         try:
-            kind = getattr(importlib.import_module(module), name)
+            kind = getattr(importlib.import_module(FORMER.get(module, module)), name)
         except (ImportError, AttributeError, ValueError):
             raise ValueError(
-                f"there is no objective {self.path!r}: give module:Class, such as nas.standin:Standin"
+                f"there is no objective {self.path!r}: give module:Class, such as nas.trials.standin:Standin"
             ) from None
         try:
             return kind(**self.arguments)

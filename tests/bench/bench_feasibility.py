@@ -3,9 +3,9 @@
     python tests/bench/bench_feasibility.py [--proposals 400] [--seeds 5]
 
 Every method looks for the architecture of least error inside 5.1 GFLOPs +- 2 % of the default space; the
-error is nas.standin's synthetic one without seed noise. Optuna's methods suggest eight integers (depths
-1..24, widths 1..64 times 8) and say by Trial.set_constraint how far a proposal lies outside the band, as a
-share of the budget. Their widths are sorted before they are used, which gives them the tie for nothing;
+error is nas.trials.standin's synthetic one without seed noise. Optuna's methods suggest eight integers
+(depths 1..24, widths 1..64 times 8) and say by Trial.set_constraint how far a proposal lies outside the band,
+as a share of the budget. Their widths are sorted before they are used, which gives them the tie for nothing;
 "tie as constraint" leaves them as suggested and constrains each decrease too. Optuna's samplers have its
 defaults, TPE `multivariate=True` as here. docs/feasibility.md holds the table.
 
@@ -40,8 +40,8 @@ import optuna
 
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
-from nas.standin import expected_mm
 from nas.suggest import Suggester
+from nas.trials.standin import expected_mm
 from space import ArchSpec, Budget, FeasibleSet, Space
 
 BUDGET = Budget.parse("5.1GFLOPs")

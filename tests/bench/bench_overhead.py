@@ -49,8 +49,8 @@ from nas.driver import DONE, Driver
 from nas.plan import resolve
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
-from nas.standin import learning_curve
-from nas.trial import Ending, Job, cores
+from nas.trials.standin import learning_curve
+from nas.trials.trial import Ending, Job, cores
 from proxy_tasks.engine import Epoch
 
 
@@ -120,7 +120,7 @@ def on_ray(trials: int, workers: int | None, seconds: float, folder: Path) -> No
     trials += -(trials + 3) % slots  # with the control's three a whole number of rounds
     command = [
         sys.executable, "-m", "nas.search", "--budget", "5.1GFLOPs", "--strategy", "random",
-        "--objective", "nas.standin:Standin", "--objective-args", f'{{"seconds": {seconds}}}',
+        "--objective", "nas.trials.standin:Standin", "--objective-args", f'{{"seconds": {seconds}}}',
         "--trials", str(trials), "--finalists", "1", "--cpus-per-trial", str(cores() / slots),
         "--out", str(folder / "run"), "--quiet",
     ]  # fmt: skip

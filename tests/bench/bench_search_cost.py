@@ -3,15 +3,15 @@
     python tests/bench/bench_search_cost.py [--repeats 50] [--strategies random,tpe] [--most 300]
                                             [--results FILE]
 
-The objective is the stand-in (nas/standin.py) at 5.1 GFLOPs +- 2 %: seed noise 0.15 mm, texture that no
-model predicts 0.08 mm, curves that cross. The best 1 % is by the error without noise, over 20,000 uniform
+The objective is the stand-in (nas/trials/standin.py) at 5.1 GFLOPs +- 2 %: seed noise 0.15 mm, texture that
+no model predicts 0.08 mm, curves that cross. The best 1 % is by the error without noise, over 20,000 uniform
 draws. A search pays one unit for a full run and a part of it for a pruned one; it has found the target
 when a run of such an architecture is complete. Searches that have not by --most proposals count as that
 much (censored), so the means of the slow ones are lower bounds. Single worker, in-memory storage.
 --results keeps a line of JSON for every finished search and goes on from what the file holds.
 
 2-core Intel Xeon (other work on it; costs do not depend on that), Python 3.11.7, optuna 5.0.0, ray 2.60.0;
-50 searches each: mean ± standard error of the full runs paid, with the rungs of nas/rungs.py. All
+50 searches each: mean ± standard error of the full runs paid, with the rungs of nas/trials/rungs.py. All
 took 20 minutes of one core beside other work.
 
     best 1 %: at most 34.75 mm (median of the set 37.06)
@@ -37,11 +37,11 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from nas.launch import Asha
 from nas.record.store import Store
-from nas.standin import expected_mm, learning_curve
 from nas.suggest import STRATEGIES, Suggester
-from nas.trial import Job
+from nas.trials.on_ray import Asha
+from nas.trials.standin import expected_mm, learning_curve
+from nas.trials.trial import Job
 from proxy_tasks.engine import Epoch
 from proxy_tasks.proxy import Proxy
 from space import Budget, FeasibleSet, Space

@@ -1,0 +1,1 @@
+"""One training run: what it is, and who runs it, this process or Ray."""
