@@ -14,13 +14,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from nas.plan import find_proxy
-from nas.progress import chatter_to
 from nas.record.run_dir import RunDir, RunError
 from nas.record.select import select
 from nas.record.store import Store
 from nas.retrain_folder import RetrainFolder, Row
 from nas.retrain_job import RetrainJob
+from nas.search.display import chatter_to
+from nas.search.plan import find_proxy
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.proxy import Proxy
 from space.arch import REFERENCES, ArchSpec
@@ -81,7 +81,7 @@ def searched_data(run: Path, facts: dict[str, Any], quiet: bool) -> Path:
     if not where:  # a simulation has none
         raise RunError(f"{run} was searched without a data set: give one with --data")
     if not Path(where).exists() and facts.get("config", {}).get("data", where) is None:
-        from nas.session import synthesise
+        from nas.search.session import synthesise
 
         proxy, stream = Proxy.from_dict(facts["proxy"]), None if quiet else sys.stderr
         return synthesise(proxy, stream, progress=not quiet)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.config import SearchConfig
-from nas.driver import Driver
-from nas.plan import Plan, resolve
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
+from nas.search.config import SearchConfig
+from nas.search.driver import Driver
+from nas.search.plan import Plan, resolve
 from nas.trials.inprocess import run_all
 from nas.trials.standin import Standin
 from proxy_tasks.proxy import Proxy

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("space", "proxy_tasks", "nas", "reports")  # each may import itself and those before it
 HOMES = {
     "ray": ("nas/trials/on_ray.py", "nas/retrain.py"),
-    "optuna": ("nas/suggest.py", "nas/record/store.py"),
+    "optuna": ("nas/search/suggest.py", "nas/record/store.py"),
     "matplotlib": ("reports/figures",),
     "pandas": ("reports",),
     "jinja2": ("reports",),

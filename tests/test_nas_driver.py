@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from nas_tools import driver, plan, proposals, search, small_plan
 
-from nas.driver import DONE, Driver
 from nas.record.run_dir import RunDir
 from nas.record.select import select
 from nas.record.store import REPEATS, Store
+from nas.search.driver import DONE, Driver
 from nas.trials.inprocess import run_all
 from nas.trials.on_ray import Asha
 from nas.trials.standin import Standin

@@ -12,9 +12,9 @@ import pytest
 import torch
 from nas_tools import driver, proposals, search, small_plan
 
-from nas.driver import ATTEMPTS, DONE, Driver
 from nas.record.run_dir import RunDir
 from nas.record.store import REPEATS, Store, StoreError
+from nas.search.driver import ATTEMPTS, DONE, Driver
 from nas.trials.inprocess import run_all
 from nas.trials.standin import Standin
 from nas.trials.trial import Ending, Job

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 from nas_tools import plan
 
-from nas.config import gpu_share
-from nas.forecast import asha_share, device_seconds, seconds_per_run, training_images
-from nas.memory import Calibration, largest_peak, peak_bytes, slices
+from nas.search.config import gpu_share
+from nas.search.forecast import asha_share, device_seconds, seconds_per_run, training_images
+from nas.search.memory import Calibration, largest_peak, peak_bytes, slices
 from proxy_tasks.proxy import Proxy, Synthetic
 from space import REFERENCES, ArchSpec
 
@@ -71,7 +71,7 @@ def test_the_forecast_adds_proposals_control_and_races():
 def test_the_calibrated_prediction_covers_a_measured_run():
     import torch
 
-    from nas.memory import _measure, calibrate
+    from nas.search.memory import _measure, calibrate
 
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
@@ -81,7 +81,7 @@ def test_the_calibrated_prediction_covers_a_measured_run():
 
 
 def test_a_cpu_times_part_of_a_large_batch_and_scales_it(monkeypatch):
-    from nas import forecast
+    from nas.search import forecast
 
     batches, clock = [], iter(range(100))
 

@@ -4,7 +4,7 @@ import io
 
 from nas_tools import PROXY, driver, small_plan
 
-from nas.progress import Display
+from nas.search.display import Display
 from nas.trials.trial import Ending, Job
 from proxy_tasks.engine import Epoch
 

@@ -2,7 +2,7 @@
 
 from test_nas_select import ARCHS, RESNET, record, runs
 
-from nas.race import control_repeats, finalists, next_repeats, still_tied
+from nas.search.race import control_repeats, finalists, next_repeats, still_tied
 
 
 def ask(records, contenders, seeds=3):

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from nas import search
 from nas.record.store import REPEATS, Store
+from nas.search import __main__ as search
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent

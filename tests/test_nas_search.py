@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from nas import search, status
-from nas.config import SearchConfig
-from nas.flags import to_resumed
+from nas import status
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
+from nas.search import __main__ as search
+from nas.search.config import SearchConfig
+from nas.search.flags import to_resumed
 from nas.trials.standin import Standin
 from nas.trials.trial import ProxyTraining
 from proxy_tasks.proxy import Proxy
@@ -311,7 +312,7 @@ def test_status_of_no_search_is_a_sentence(capsys, tmp_path):
 
 
 def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(capsys, monkeypatch):
-    from nas import forecast
+    from nas.search import forecast
 
     monkeypatch.setattr(forecast, "seconds_per_step", lambda plan, device: 0.5)
     before = set(Path().iterdir())
@@ -385,7 +386,7 @@ def test_a_second_search_in_a_directory_is_refused_with_who_holds_it(capsys, don
 
 CTRL_C = """
 import os, signal
-from nas.interrupts import Interrupts
+from nas.search.interrupts import Interrupts
 interrupts = Interrupts()
 with interrupts.caught():
     for _ in range({times}):
@@ -396,7 +397,7 @@ with interrupts.caught():
 
 @pytest.mark.parametrize(("times", "status", "printed"), [(1, 0, "still here True\n"), (2, 130, "")])
 def test_the_first_ctrl_c_waits_for_a_safe_moment_and_the_second_does_not(times, status, printed):
-    code, root = CTRL_C.format(times=times), str(Path(search.__file__).parents[1])
+    code, root = CTRL_C.format(times=times), str(Path(search.__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert (done.returncode, done.stdout, done.stderr) == (status, printed, "")
 
@@ -404,7 +405,7 @@ def test_the_first_ctrl_c_waits_for_a_safe_moment_and_the_second_does_not(times,
 def test_on_a_terminal_one_bar_says_how_it_is_going(tmp_path):
     screen, terminal = os.openpty()
     termios.tcsetwinsize(terminal, (24, 160))
-    root = Path(search.__file__).parents[1]
+    root = Path(search.__file__).parents[2]
     command = [
         sys.executable,
         "-m",
@@ -437,7 +438,7 @@ def test_help_imports_nothing_heavy(module):
         "heavy = ('torch', 'ray', 'optuna', 'pandas', 'scipy', 'matplotlib', 'cv2')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
-    root = str(Path(search.__file__).parents[1])
+    root = str(Path(search.__file__).parents[2])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 

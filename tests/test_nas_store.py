@@ -10,11 +10,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from nas.config import SearchConfig
-from nas.plan import resolve
-from nas.provenance import describe
 from nas.record.run_dir import RunDir, RunError
 from nas.record.store import Store
+from nas.search.config import SearchConfig
+from nas.search.plan import resolve
+from nas.search.provenance import describe
 from space import ArchSpec
 
 SPEC = ArchSpec((3, 4, 6, 3), (64, 128, 256, 512))

@@ -6,7 +6,7 @@ from nas_tools import SMALL, small_plan
 
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
-from nas.suggest import STRATEGIES, Suggester, sobol_point, uniform_point
+from nas.search.suggest import STRATEGIES, Suggester, sobol_point, uniform_point
 from space import REFERENCES, Budget, FeasibleSet, Space
 
 WINDOW = FeasibleSet(Space(**SMALL), Budget.parse("0.5GFLOPs", 0.1))

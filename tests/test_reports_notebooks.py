@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from nas.search import main as search
+from nas.search.__main__ import main as search
 
 NOTEBOOKS = sorted(Path("reports/notebooks").glob("*.ipynb"))
 TINY = {

@@ -32,8 +32,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.config import without_password
 from nas.record.run_dir import RunDir, RunError
+from nas.search.config import without_password
 from space import ArchSpec
 
 REPEATS = "repeats"  # the study of controls and re-runs

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 
-from nas.flags import parser
+from nas.search.flags import parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     given = parser(__doc__ or "").parse_args(argv)
     try:
-        from nas.session import dry_run, open_session
+        from nas.search.session import dry_run, open_session
 
         session = open_session(given, argv)
         if given.dry_run:

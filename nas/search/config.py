@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
-    """What was asked. None: the default depends on the machine; nas/plan.py decides and records it."""
+    """What was asked. None: the default depends on the machine; nas/search/plan.py decides and records it."""
 
     budget: str
     tolerance: float = 0.02

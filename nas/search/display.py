@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from nas.driver import Driver, Watcher
 from nas.record.run_dir import RunDir
+from nas.search.driver import Driver, Watcher
 from nas.trials.trial import Job
 from proxy_tasks.engine import Epoch
 

@@ -7,7 +7,7 @@ a new Driver on the same store: finished trials are kept, unfinished ones are
 handed out again and go on from their checkpoints.
 
 The order of a search: the control's seeds; proposals (in one round, or two with
-the space narrowed between them); the race among the best (nas/race.py); if asked
+the space narrowed between them); the race among the best (nas/search/race.py); if asked
 for, a second race at a higher fidelity.
 tests/test_nas_driver.py, tests/test_nas_faults.py
 """
@@ -23,10 +23,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas import race
-from nas.plan import ENOUGH_TO_NARROW, Plan
 from nas.record.store import REPEATS, Store, StoreError, TrialRecord
-from nas.suggest import Suggester
+from nas.search import race
+from nas.search.plan import ENOUGH_TO_NARROW, Plan
+from nas.search.suggest import Suggester
 from nas.trials.trial import Ending, Job
 from proxy_tasks.engine import Epoch
 from proxy_tasks.proxy import Proxy

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from nas.config import SearchConfig, without_password
+from nas.search.config import SearchConfig, without_password
 from space.commandline import Parser
 from space.design import Space
 from space.flags import add_space_flags, space_fields

@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.memory import Calibration, calibrate, largest_peak, training_step
-from nas.plan import Plan
+from nas.search.memory import Calibration, calibrate, largest_peak, training_step
+from nas.search.plan import Plan
 from proxy_tasks.proxy import Proxy
 
 STEPS = 3  # timed, after one that is not

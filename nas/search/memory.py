@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from nas.plan import Plan
 from nas.record.run_dir import write_json
+from nas.search.plan import Plan
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 from space.machine import cache_root

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.config import SearchConfig
 from nas.record.narrow import best_range
 from nas.record.store import TrialRecord
+from nas.search.config import SearchConfig
 from proxy_tasks.proxy import PROXIES, Proxy
 from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space
 

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nas.config import SearchConfig, without_password
-from nas.plan import Plan
 from nas.record.run_dir import RunDir
 from nas.record.store import from_anywhere
+from nas.search.config import SearchConfig, without_password
+from nas.search.plan import Plan
 
 PACKAGES = ("torch", "optuna", "ray", "numpy", "scipy", "opencv-python-headless")
 

@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from nas import flags
-from nas.config import SearchConfig, gpu_share
-from nas.interrupts import Interrupts
-from nas.plan import Plan, resolve
-from nas.provenance import describe
 from nas.record.run_dir import RunDir, RunError, newest
 from nas.record.store import Store
+from nas.search import flags
+from nas.search.config import SearchConfig, gpu_share
+from nas.search.interrupts import Interrupts
+from nas.search.plan import Plan, resolve
+from nas.search.provenance import describe
 from nas.trials.resources import NoRoom, Resources, check_address
 from nas.trials.trial import Facts, ObjectiveSpec, cores
 from proxy_tasks.proxy import Proxy
@@ -163,7 +163,7 @@ def _plan(config: SearchConfig, saved: dict[str, Any] | None, gpus: int) -> Plan
 def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Resources:
     """CPUs and GPUs of a trial: by default one GPU and its part of the cores, or one core without a GPU."""
     if share is None:
-        from nas.memory import fitting_share
+        from nas.search.memory import fitting_share
 
         share = fitting_share(plan) if gpus else 0.0
     elif config.gpus_per_trial is None:
@@ -201,8 +201,8 @@ def synthetic_folder(proxy: Proxy) -> Path:
 
 def dry_run(session: Session) -> int:
     """Print what the search would cost; train nothing, write nothing."""
-    from nas.forecast import describe as tell
-    from nas.forecast import forecast
+    from nas.search.forecast import describe as tell
+    from nas.search.forecast import forecast
 
     config, resources = session.config, session.resources
     if config.launcher == "inprocess":
@@ -220,10 +220,10 @@ def dry_run(session: Session) -> int:
 
 
 def _search(session: Session, interrupts: Interrupts) -> None:
-    from nas.driver import Driver
-    from nas.progress import Curves, Display, chatter_to
     from nas.record.answer import explain, nothing_finished, table, write_best
     from nas.record.select import select
+    from nas.search.display import Curves, Display, chatter_to
+    from nas.search.driver import Driver
 
     run, plan = session.run_dir, session.plan
     about = session.saved or _begin(session)

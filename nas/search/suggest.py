@@ -36,8 +36,8 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.plan import STRATEGIES
 from nas.record.store import Store
+from nas.search.plan import STRATEGIES
 from space import ArchSpec, FeasibleSet
 
 COORDINATES = tuple(f"u{i}" for i in range(1, 9))

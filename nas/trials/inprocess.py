@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from nas.driver import DONE, Driver
+from nas.search.driver import DONE, Driver
 from nas.trials.trial import Job, Objective, run
 from proxy_tasks.engine import Epoch
 

@@ -51,8 +51,8 @@ from ray import tune  # noqa: E402
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from nas.driver import DONE, Driver  # noqa: E402
 from nas.record.store import TrialRecord  # noqa: E402
+from nas.search.driver import DONE, Driver  # noqa: E402
 from nas.trials.resources import NoRoom, Resources, check_address, no_cluster  # noqa: E402
 from nas.trials.rungs import REDUCTION, first_rung  # noqa: E402
 from nas.trials.trial import Ending, Job, Objective, ObjectiveSpec, cores, run  # noqa: E402

@@ -40,7 +40,7 @@ import optuna
 
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
-from nas.suggest import Suggester
+from nas.search.suggest import Suggester
 from nas.trials.standin import expected_mm
 from space import ArchSpec, Budget, FeasibleSet, Space
 

@@ -44,11 +44,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nas.config import SearchConfig
-from nas.driver import DONE, Driver
-from nas.plan import resolve
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
+from nas.search.config import SearchConfig
+from nas.search.driver import DONE, Driver
+from nas.search.plan import resolve
 from nas.trials.standin import learning_curve
 from nas.trials.trial import Ending, Job, cores
 from proxy_tasks.engine import Epoch

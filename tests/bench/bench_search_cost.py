@@ -38,7 +38,7 @@ import numpy as np
 import optuna
 
 from nas.record.store import Store
-from nas.suggest import STRATEGIES, Suggester
+from nas.search.suggest import STRATEGIES, Suggester
 from nas.trials.on_ray import Asha
 from nas.trials.standin import expected_mm, learning_curve
 from nas.trials.trial import Job
