@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.members import Member
+from nas.retrain.trained import Member
 from proxy_tasks.engine import resolve_device
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.augment import normalise

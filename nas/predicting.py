@@ -12,9 +12,9 @@ import torch
 
 from nas.ensembling import require_data, validation_rows
 from nas.inference import Crops, Predictor
-from nas.members import Member, MemberError, find_members, require_members
 from nas.npz_stream import NpzStream
 from nas.overlay import Overlay
+from nas.retrain.trained import Member, MemberError, find_members, require_members
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import l_error
 from proxy_tasks.jmlr.pnp import solve_pnp

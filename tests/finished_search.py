@@ -64,6 +64,6 @@ def job(arch: ArchSpec, role: str, seed: int) -> dict[str, object]:
 
 def retrain(run: Path, *arguments: str) -> None:
     """Train what `arguments` say in this process, in a second or two each."""
-    from nas.retrain import main
+    from nas.retrain.__main__ import main
 
     assert main([str(run), *SCHEDULE, *arguments]) == 0

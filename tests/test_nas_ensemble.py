@@ -16,7 +16,7 @@ from nas import ensembling
 from nas.blend import BlendError, compute, greedy, halves
 from nas.ensemble import main
 from nas.inference import Crops, Predictor
-from nas.members import Member, find_members, titles
+from nas.retrain.trained import Member, find_members, titles
 from nas.score_table import subject_interval, subject_resamples
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset

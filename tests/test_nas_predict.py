@@ -14,11 +14,11 @@ import torch
 from nas import ensemble, ensembling
 from nas.blend import Blend
 from nas.inference import Crops, Predictor
-from nas.members import MemberError, find_members
 from nas.npz_stream import NpzStream
 from nas.overlay import draw_mesh, facing_camera
 from nas.predict import main
 from nas.predicting import Request, choose
+from nas.retrain.trained import MemberError, find_members
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 QUIET = ["--device", "cpu", "--quiet"]

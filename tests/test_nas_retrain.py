@@ -17,14 +17,14 @@ import torch
 import torch.distributed as dist
 from finished_search import CONTROL, SCHEDULE, SMALL, WIDER
 
-from nas.members import MemberError, find_members
 from nas.record.run_dir import RunError
-from nas.retrain import SCHEDULE as SETTINGS
-from nas.retrain import _reason, main, parser
-from nas.retrain_folder import RetrainFolder
-from nas.retrain_job import RetrainJob
-from nas.retrain_train import train
-from nas.retraining import progress_line, schedule, searched_data
+from nas.retrain.__main__ import SCHEDULE as SETTINGS
+from nas.retrain.__main__ import _reason, main, parser
+from nas.retrain.folder import RetrainFolder
+from nas.retrain.job import RetrainJob
+from nas.retrain.run import progress_line, schedule, searched_data
+from nas.retrain.train import train
+from nas.retrain.trained import MemberError, find_members
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, replace_norms, shared_predictor, world

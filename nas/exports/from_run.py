@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from nas.exports.source import Source
-from nas.members import Member, MemberError, find_members
 from nas.record.run_dir import RunDir, RunError
 from nas.record.select import select
 from nas.record.store import Store, TrialRecord
-from nas.retraining import read_spec
+from nas.retrain.run import read_spec
+from nas.retrain.trained import Member, MemberError, find_members
 from space.arch import ArchSpec
 from space.plan import OUTPUTS
 

@@ -28,7 +28,7 @@ from nas.cli import guarded, parser_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nas.retrain_job import RetrainJob
+    from nas.retrain.job import RetrainJob
     from space.commandline import Parser
 
 SCHEDULE = {  # fields of proxy_tasks.proxy.Proxy
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nas.retraining import in_process, plan_jobs, run_jobs, where_to_train
+    from nas.retrain.run import in_process, plan_jobs, run_jobs, where_to_train
 
     place = where_to_train(args)
     jobs = plan_jobs(args, place)
@@ -186,8 +186,8 @@ def _worker(config: dict[str, Any]) -> None:
     import ray.train
     import torch
 
-    from nas.retrain_job import RetrainJob
-    from nas.retrain_train import train
+    from nas.retrain.job import RetrainJob
+    from nas.retrain.train import train
     from proxy_tasks.engine import Epoch
 
     def report(epoch: Epoch) -> bool:

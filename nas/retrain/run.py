@@ -17,8 +17,8 @@ from typing import Any, TextIO
 from nas.record.run_dir import RunDir, RunError
 from nas.record.select import select
 from nas.record.store import Store
-from nas.retrain_folder import RetrainFolder, Row
-from nas.retrain_job import RetrainJob
+from nas.retrain.folder import RetrainFolder, Row
+from nas.retrain.job import RetrainJob
 from nas.search.display import chatter_to
 from nas.search.plan import find_proxy
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
@@ -151,7 +151,7 @@ def read_spec(text: str) -> tuple[ArchSpec, str]:
 @contextlib.contextmanager
 def in_process(run: Path, device: str) -> Iterator[Launch]:
     """Train here, one job after another, without Ray."""
-    from nas.retrain_train import train
+    from nas.retrain.train import train
 
     def launch(job: RetrainJob) -> None:
         train(job, run, device=device)

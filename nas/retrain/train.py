@@ -17,8 +17,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from nas.retrain_folder import RetrainFolder
-from nas.retrain_job import RetrainJob
+from nas.retrain.folder import RetrainFolder
+from nas.retrain.job import RetrainJob
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, world

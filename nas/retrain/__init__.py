@@ -1,0 +1,1 @@
+"""The winners trained in full, and the networks that come of it."""
