@@ -15,8 +15,8 @@ import torch
 
 from nas.blend import Blend, compute, greedy, halves, require_affordable
 from nas.files import scratch_folder
-from nas.inference import Crops, Predictor
-from nas.npz_stream import mapped_array
+from nas.predict.inference import Crops, Predictor
+from nas.predict.npz_stream import mapped_array
 from nas.retrain.trained import Member, MemberError, require_alike, require_members, titles
 from nas.score_table import TableRow, subject_interval, table_row, to_csv, to_markdown
 from proxy_tasks.engine import hardware, resolve_device

@@ -193,7 +193,7 @@ def pictures(
 def _picture(scored: Scored, position: int, dataset: WcpaDataset, side: int) -> NDArray:
     import cv2
 
-    from nas.overlay import draw_mesh, facing_camera
+    from nas.predict.pictures import draw_mesh, facing_camera
     from proxy_tasks.jmlr.camera import project, to_camera
 
     image = cv2.imread(str(dataset.image_path(scored.rows[position])))

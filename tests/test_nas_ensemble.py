@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nas import ensembling
 from nas.blend import BlendError, compute, greedy, halves
 from nas.ensemble import main
-from nas.inference import Crops, Predictor
+from nas.predict.inference import Crops, Predictor
 from nas.retrain.trained import Member, find_members, titles
 from nas.score_table import subject_interval, subject_resamples
 from proxy_tasks.jmlr import heads

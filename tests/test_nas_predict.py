@@ -13,11 +13,11 @@ import torch
 
 from nas import ensemble, ensembling
 from nas.blend import Blend
-from nas.inference import Crops, Predictor
-from nas.npz_stream import NpzStream
-from nas.overlay import draw_mesh, facing_camera
-from nas.predict import main
-from nas.predicting import Request, choose
+from nas.predict.__main__ import main
+from nas.predict.inference import Crops, Predictor
+from nas.predict.npz_stream import NpzStream
+from nas.predict.pictures import draw_mesh, facing_camera
+from nas.predict.write import Request, choose
 from nas.retrain.trained import MemberError, find_members
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 

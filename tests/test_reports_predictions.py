@@ -9,8 +9,8 @@ import pytest
 from test_reports_page import Page, made_up_latencies, printed, small_picture
 
 from nas.ensemble import main as ensemble
-from nas.overlay import facing_camera
-from nas.predict import main as predict
+from nas.predict.__main__ import main as predict
+from nas.predict.pictures import facing_camera
 from proxy_tasks.jmlr.camera import rotation_from_euler
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from reports import predictions

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nas.predicting import Request, predict
+    from nas.predict.write import Request, predict
 
     request = Request(
         args.run, args.split, args.out, args.member, args.trainval, args.flip, args.overlay, args.skip_missing

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from nas.ensembling import require_data, validation_rows
-from nas.inference import Crops, Predictor
-from nas.npz_stream import NpzStream
-from nas.overlay import Overlay
+from nas.predict.inference import Crops, Predictor
+from nas.predict.npz_stream import NpzStream
+from nas.predict.pictures import Overlay
 from nas.retrain.trained import Member, MemberError, find_members, require_members
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import l_error

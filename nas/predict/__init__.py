@@ -1,0 +1,1 @@
+"""Meshes and poses of a split, streamed."""
