@@ -150,7 +150,7 @@ def by_action(scored: Scored) -> list[Group]:
 
 
 def _group(name: str, values: NDArray, inside: NDArray, scored: Scored) -> Group:
-    from nas.score_table import subject_interval
+    from nas.ensemble.table import subject_interval
 
     errors, subjects = scored.l_error_mm[inside], scored.subjects[inside]
     low, high = subject_interval(errors, subjects) or (None, None)

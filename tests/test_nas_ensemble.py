@@ -12,12 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas import ensembling
-from nas.blend import BlendError, compute, greedy, halves
-from nas.ensemble import main
+from nas.ensemble import build
+from nas.ensemble.__main__ import main
+from nas.ensemble.greedy import BlendError, compute, greedy, halves
+from nas.ensemble.table import subject_interval, subject_resamples
 from nas.predict.inference import Crops, Predictor
 from nas.retrain.trained import Member, find_members, titles
-from nas.score_table import subject_interval, subject_resamples
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
@@ -221,7 +221,7 @@ def test_bad_requests_are_one_sentence_and_write_nothing(retrained, tmp_path, wc
 
 
 def test_a_budget_that_no_member_fits_is_refused_before_anything_is_predicted(retrained, monkeypatch, capsys):
-    monkeypatch.setattr(ensembling, "_predict", None)  # not reached
+    monkeypatch.setattr(build, "_predict", None)  # not reached
     assert main([str(retrained), "--device", "cpu", "--quiet", "--budget", "0.001GFLOPs"]) == 2
     assert "no member fits a budget of 0.001 GFLOPs" in capsys.readouterr().err
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from nas import ensemble, ensembling
-from nas.blend import Blend
+from nas.ensemble import __main__ as ensemble
+from nas.ensemble import build
+from nas.ensemble.greedy import Blend
 from nas.predict.__main__ import main
 from nas.predict.inference import Crops, Predictor
 from nas.predict.npz_stream import NpzStream
@@ -30,7 +31,7 @@ def run(retrained, tmp_path_factory):
     run = tmp_path_factory.mktemp("predict") / "run"
     shutil.copytree(retrained, run)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ensembling, "greedy", lambda macs, error, cap: Blend((1, 2, 0), (error((0, 1, 1)),)))
+        patch.setattr(build, "greedy", lambda macs, error, cap: Blend((1, 2, 0), (error((0, 1, 1)),)))
         assert ensemble.main([str(run), *QUIET]) == 0
     return run
 

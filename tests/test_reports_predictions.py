@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_reports_page import Page, made_up_latencies, printed, small_picture
 
-from nas.ensemble import main as ensemble
+from nas.ensemble.__main__ import main as ensemble
 from nas.predict.__main__ import main as predict
 from nas.predict.pictures import facing_camera
 from proxy_tasks.jmlr.camera import rotation_from_euler

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nas.ensembling import Settings, build
+    from nas.ensemble.build import Settings, build
     from space.budget import Budget
 
     cap = Budget.parse(args.budget, tolerance=0).high if args.budget else None

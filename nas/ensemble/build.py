@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from nas.blend import Blend, compute, greedy, halves, require_affordable
+from nas.ensemble.greedy import Blend, compute, greedy, halves, require_affordable
+from nas.ensemble.table import TableRow, subject_interval, table_row, to_csv, to_markdown
 from nas.files import scratch_folder
 from nas.predict.inference import Crops, Predictor
 from nas.predict.npz_stream import mapped_array
 from nas.retrain.trained import Member, MemberError, require_alike, require_members, titles
-from nas.score_table import TableRow, subject_interval, table_row, to_csv, to_markdown
 from proxy_tasks.engine import hardware, resolve_device
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import Scores, score_images

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nas.ensembling import require_data, validation_rows
+from nas.ensemble.build import require_data, validation_rows
 from nas.predict.inference import Crops, Predictor
 from nas.predict.npz_stream import NpzStream
 from nas.predict.pictures import Overlay

@@ -1,0 +1,1 @@
+"""Which networks to average, scored on people who did not choose them."""
