@@ -10,10 +10,10 @@ import finished_search
 import pytest
 import torch
 
-from nas.export import FORMATS, main, write
-from nas.exports import document, jmlr, scrfd, timm_resnet
-from nas.exports.source import Source
-from nas.exports.staging import ExportError
+from nas.export import document, jmlr, scrfd, timm_resnet
+from nas.export.__main__ import FORMATS, main, write
+from nas.export.source import Source
+from nas.export.staging import ExportError
 from proxy_tasks.backbone import build_model
 from space import REFERENCES, ArchSpec
 
@@ -76,7 +76,7 @@ def test_a_reloaded_jmlr_network_gives_the_same_outputs(source, tmp_path):
 
 
 def test_the_jmlr_function_needs_torch_alone():
-    tree = ast.parse(resources.files("nas.exports").joinpath("jmlr_network.py").read_text())
+    tree = ast.parse(resources.files("nas.export").joinpath("jmlr_network.py").read_text())
     imported = {
         name.split(".")[0]
         for node in ast.walk(tree)

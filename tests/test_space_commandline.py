@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
     *("space.__main__", "proxy_tasks.check", "proxy_tasks.synthesize", "reports.build", "reports.compare"),
-    *(f"nas.{name}" for name in ("search", "status", "retrain", "ensemble", "predict", "export")),
+    *(f"nas.{name}.__main__" for name in ("search", "retrain", "ensemble", "predict", "export")),
+    "nas.status",
 ]
 
 

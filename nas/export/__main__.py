@@ -28,7 +28,7 @@ from nas.cli import guarded, parser_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nas.exports.source import Source, Written
+    from nas.export.source import Source, Written
     from space.commandline import Parser
 
 MODULES = {"json": "document", "jmlr": "jmlr", "timm": "timm_resnet", "scrfd": "scrfd", "onnx": "onnx_file"}
@@ -57,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nas.exports import onnx_file
-    from nas.exports.from_run import open_source
+    from nas.export import onnx_file
+    from nas.export.from_run import open_source
     from nas.record.run_dir import RunDir
 
     if args.batch < 1:
@@ -76,7 +76,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def write(name: str, source: Source, folder: Path, batch: int = 1) -> Written:
     """Export in one format, checked; nothing is left of an export that fails its check."""
-    module = importlib.import_module(f"nas.exports.{MODULES[name]}")
+    module = importlib.import_module(f"nas.export.{MODULES[name]}")
     return module.write(source, folder, **({"batch": batch} if name == "onnx" else {}))
 
 

@@ -13,9 +13,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nas.exports.count import fvcore_macs
-from nas.exports.source import Source, Written
-from nas.exports.staging import ExportError, staged
+from nas.export.count import fvcore_macs
+from nas.export.source import Source, Written
+from nas.export.staging import ExportError, staged
 from space.arch import ArchSpec
 from space.cost import INPUT_SIZE
 
@@ -26,7 +26,7 @@ VERSION = 1
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema that every document of this version satisfies."""
-    return json.loads(resources.files("nas.exports").joinpath("spec.schema.json").read_text())
+    return json.loads(resources.files("nas.export").joinpath("spec.schema.json").read_text())
 
 
 def document(source: Source) -> dict[str, Any]:

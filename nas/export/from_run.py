@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nas.exports.source import Source
+from nas.export.source import Source
 from nas.record.run_dir import RunDir, RunError
 from nas.record.select import select
 from nas.record.store import Store, TrialRecord

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nas.exports.source import Source, Written
-from nas.exports.staging import ExportError, outputs_of, probe, require_equal, staged
+from nas.export.source import Source, Written
+from nas.export.staging import ExportError, outputs_of, probe, require_equal, staged
 
 FUNCTION_FILE, WEIGHTS_FILE = "resnet_jmlr.py", "backbone.pth"
 PREFIX = "net."
@@ -38,7 +38,7 @@ class OneNetwork(nn.Module):
 
 def function_source(source: Source) -> str:
     """jmlr_network.py with the architecture filled in."""
-    text = resources.files("nas.exports").joinpath("jmlr_network.py").read_text()
+    text = resources.files("nas.export").joinpath("jmlr_network.py").read_text()
     values = {
         "BLOCK": f'"{source.arch.block}"',
         "DEPTHS": repr(source.arch.depths),

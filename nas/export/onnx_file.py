@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nas.exports.source import Source, Written
-from nas.exports.staging import outputs_of, probe, require_equal, staged
+from nas.export.source import Source, Written
+from nas.export.staging import outputs_of, probe, require_equal, staged
 
 TOLERANCE = 1e-4
 OPSET = 18

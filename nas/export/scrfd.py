@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas.exports.source import Source, Written
-from nas.exports.staging import ExportError, outputs_of, probe, require_equal, staged
+from nas.export.source import Source, Written
+from nas.export.staging import ExportError, outputs_of, probe, require_equal, staged
 from proxy_tasks.backbone import build_model
 from space.arch import ArchSpec
 from space.plan import EXPANSION, STEM_OUT

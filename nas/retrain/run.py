@@ -138,7 +138,7 @@ def read_spec(text: str) -> tuple[ArchSpec, str]:
     """An architecture and its reference name, from a name or a JSON file."""
     if text in REFERENCES:
         return REFERENCES[text], text
-    from nas.exports.document import read_arch
+    from nas.export.document import read_arch
 
     try:
         arch = read_arch(json.loads(Path(text).read_text()))
