@@ -5,7 +5,7 @@ by a lock of the kernel's (flock on the folder itself) for as long as its proces
 next one of the same name removes those that nobody holds. Making and removing happen under a lock on the
 parent, so that no folder is seen between its making and its locking. Where a file system has no such locks
 (some network ones), nothing is ever removed but one's own.
-tests/test_nas_scratch.py
+tests/test_nas_files.py
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Three things make them equal to rounding: each process takes its slice of the
 same global batch (proxy_tasks.task.World), gradients are averaged (DDP), and
 batch norm sees the whole batch. On GPUs that is torch's SyncBatchNorm; it has no
-CPU kernel, so under gloo `AllReduceBatchNorm` stands in. tests/test_nas_retrain.py
+CPU kernel, so under gloo `AllReduceBatchNorm` stands in. tests/test_retrain.py
 compares two processes with one.
 """
 

@@ -12,7 +12,7 @@ level and kept.
     y = P(x) W        dW = P(x)' dy        dx = P'(dy W')
 
 P gathers the nine pixels under each output (rows of zeros beyond the edge), P'
-adds them back. tests/test_proxy_small_map.py holds both gradients equal to
+adds them back. tests/test_proxy_small_conv.py holds both gradients equal to
 nn.functional.conv2d's.
 
 Notation   b  images    h, w  input side    p  output pixels    i, o  channels in, out

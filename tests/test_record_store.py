@@ -151,7 +151,7 @@ FILL_THE_DISK = """
 import os, resource, sys
 sys.path.insert(0, {tests!r})
 from nas.record.store import StoreError
-from test_nas_store import begin, Store
+from test_record_store import begin, Store
 store = Store.open({run!r}, write=True)
 begin(store)
 resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize({run!r} + "/study.log") + 100,) * 2)

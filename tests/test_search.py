@@ -124,7 +124,7 @@ class Holed(Standin):
 
 
 def test_rows_left_out_are_said_once_and_recorded_even_where_progress_is_off(capsys, tmp_path):
-    argv = [*SMALL, "--objective", "test_nas_search:Holed", "--launcher", "inprocess", "--trials", "1"]
+    argv = [*SMALL, "--objective", "test_search:Holed", "--launcher", "inprocess", "--trials", "1"]
     assert search.main([*argv, "--quiet", "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().err
     assert said.startswith("left out 1 of 30 train samples that are missing or damaged (0101/a/7: 7_ar.jpg")

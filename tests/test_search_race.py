@@ -1,6 +1,6 @@
 """Repeats: the control first, then only where they can still change the answer."""
 
-from test_nas_select import ARCHS, RESNET, record, runs
+from test_record_select import ARCHS, RESNET, record, runs
 
 from nas.search.race import control_repeats, finalists, next_repeats, still_tied
 

@@ -5,7 +5,7 @@ from the best member, then keep adding whichever member, old or new, lowers the
 error of the average most, until none does. A member that is added twice counts
 twice in the average and once in compute. The error of what was chosen is too
 good on the images that chose it, so it is reported on others.
-tests/test_nas_ensemble.py
+tests/test_ensemble.py
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ best of m draws has rank k or worse with probability ((n - k + 1) / n)^m, hence 
 
 which is the answer of infinitely many resamples, the same on every machine. Equal errors share theirs.
 
-tests/test_nas_bootstrap.py holds this equal to the published resampling. `--rounds 2` narrows the space with
+tests/test_record_narrow.py holds this equal to the published resampling. `--rounds 2` narrows the space with
 `best_range`, and the report shows the same numbers from the same function.
 """
 

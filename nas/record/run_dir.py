@@ -9,7 +9,7 @@
                 lock           held (flock) by the one search that may write
 
 The lock is the kernel's, so a killed search leaves nothing to clean up.
-tests/test_nas_run_dir.py
+tests/test_record_run_dir.py
 """
 
 from __future__ import annotations

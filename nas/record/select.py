@@ -13,7 +13,7 @@ truly best of the compared architectures with probability 1 - alpha at least
 turned round, so it covers 0 exactly where the two cannot be told apart. The run
 that made an architecture a finalist was the luckiest of many and is left out of its
 mean: only re-runs count (the winner's curse).
-tests/test_nas_select.py checks both claims by simulation.
+tests/test_record_select.py checks both claims by simulation.
 """
 
 from __future__ import annotations

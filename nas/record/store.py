@@ -10,7 +10,7 @@ not a final one.
 The driver is the only writer (it holds the run's lock), so the journal needs
 no lock of its own and none can be left behind; a line torn by a kill or a full
 disk is cut off before the next is written. Readers need no lock either.
-tests/test_nas_store.py, tests/test_nas_faults.py
+tests/test_record_store.py, tests/test_search_faults.py
 """
 
 from __future__ import annotations

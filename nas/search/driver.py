@@ -9,7 +9,7 @@ handed out again and go on from their checkpoints.
 The order of a search: the control's seeds; proposals (in one round, or two with
 the space narrowed between them); the race among the best (nas/search/race.py); if asked
 for, a second race at a higher fidelity.
-tests/test_nas_driver.py, tests/test_nas_faults.py
+tests/test_search_driver.py, tests/test_search_faults.py
 """
 
 from __future__ import annotations

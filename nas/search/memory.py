@@ -6,7 +6,7 @@ activations are the outputs of all convolutions at the proxy's resolution
 (ArchSpec.activations). What the backward pass keeps of each, with batch norm and
 ReLU beside it, is measured once on a device with the control network, by one
 training step at two batch sizes, and kept in the cache. Weights, gradients and
-momentum take 4 bytes each. tests/test_nas_memory.py
+momentum take 4 bytes each. tests/test_search_memory.py
 """
 
 from __future__ import annotations

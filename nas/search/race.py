@@ -7,7 +7,7 @@ Hoeffding's bound), so that repeats go where they can still change the answer.
 A second race, at a higher fidelity, is run among those that the first left tied.
 
 A function of the records alone, so a resumed search asks for exactly what the
-interrupted one still lacked. tests/test_nas_race.py
+interrupted one still lacked. tests/test_search_race.py
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ random and qmc may draw an architecture twice; it is then trained with another
 seed, which keeps the population exactly what it claims to be. The others are
 moved to the nearest new architecture that a random step finds (`_Distinct`):
 TPE alone repeats a quarter of its points in a small space.
-tests/test_nas_suggest.py; what each costs to find a good architecture in
+tests/test_search_suggest.py; what each costs to find a good architecture in
 tests/bench/bench_search_cost.py.
 """
 

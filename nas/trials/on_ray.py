@@ -8,7 +8,7 @@ each unfinished trial, so Ray's own experiment folder holds nothing that a
 resumed search needs; `Tuner.restore` is never used.
 
 Facts of Ray Tune 2.60 that this file is built around, each with a test in
-tests/test_nas_ray.py: OptunaSearch records a stopped trial as complete; a
+tests/test_trials_ray.py: OptunaSearch records a stopped trial as complete; a
 function trial reports with tune.report and only numbers and strings; a dead
 worker ends a trial with error=True, and the next attempt is a new trial; a
 pending trial must exist when another ends, or the actor is thrown away.

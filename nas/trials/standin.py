@@ -14,7 +14,7 @@ the paper (34.31 against 34.13). Everything the search has to cope with is there
 bowl is quadratic in the log depths and widths' ratios about an optimum, texture
 a hash of the architecture that no model can predict, rate differs a little
 between architectures, so that curves cross and a rung can be wrong.
-tests/test_nas_standin.py
+tests/test_trials_standin.py
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ The finished folder appears by one rename. Rows whose files are missing or damag
 named in `left_out`; when such files have changed since, the cache is built anew. A build removes what
 older ones left and nobody resumed (sweep.py).
 
-tests/test_jmlr_cache.py kills, corrupts and races it; tests/bench/bench_cache.py measures.
+tests/test_crops_cache.py kills, corrupts and races it; tests/bench/bench_cache.py measures.
 """
 
 from __future__ import annotations

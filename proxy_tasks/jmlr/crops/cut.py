@@ -5,7 +5,7 @@ and noise into false texture. So: decode the JPEG at the smallest of 1, 1/2, 1/4
 as many pixels as the crop (libjpeg scales inside the transform, cheaper and better than afterwards),
 sample it bilinearly on a grid twice as fine as the crop, and average 2 x 2. At most a factor of two
 is left to the last step, which the box over two samples covers.
-tests/test_jmlr_crop.py compares with averaging 8 x 8 samples a pixel of the full image.
+tests/test_crops_cut.py compares with averaging 8 x 8 samples a pixel of the full image.
 """
 
 from __future__ import annotations

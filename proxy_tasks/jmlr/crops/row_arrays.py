@@ -3,7 +3,7 @@
 One .npy file a field. Rows are written by `pwrite`, so that a full disk is an OSError and not a bus
 error in a memory map. A row counts as done only after its bytes were synced (done.npy is written
 last), so a process or machine that dies costs the rows since the last sync and never leaves half of
-one. tests/test_jmlr_row_arrays.py
+one. tests/test_crops_row_arrays.py
 """
 
 from __future__ import annotations

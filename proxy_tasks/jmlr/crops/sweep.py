@@ -4,7 +4,7 @@ A build that was stopped leaves <id>.partial/ to go on with, which for the chall
 gigabytes. Where nobody goes on, nobody would remove it. A folder goes when nothing in it has changed for
 ABANDONED_DAYS and nobody holds its lock, which a builder holds for as long as it lives; so a build of this
 week can be resumed, and one that is under way is never touched. Lock files stay, for the reason that
-cache.py gives. tests/test_jmlr_cache_sweep.py.
+cache.py gives. tests/test_crops_sweep.py.
 """
 
 from __future__ import annotations

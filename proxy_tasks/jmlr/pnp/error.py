@@ -13,7 +13,7 @@ of (x, y) along (o, s) is
 
     -2 zeta J(o, s) + (o . (x, y, 1)) ((ox, oy) - oz (x, y)),      zeta = ox y - oy x + w sz.
 
-tests/test_jmlr_pnp.py checks gradient and Hessian against automatic differentiation.
+tests/test_pnp_solve.py checks gradient and Hessian against automatic differentiation.
 """
 
 from __future__ import annotations

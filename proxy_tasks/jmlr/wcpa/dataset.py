@@ -8,7 +8,7 @@
 
 Test images have no info file. Frames and units are those of camera.py. Opening reads the lists, the
 resources and the directories, never an image: seconds for hundreds of thousands of rows.
-tests/test_jmlr_wcpa.py shows each complaint about a bad folder.
+tests/test_wcpa_dataset.py shows each complaint about a bad folder.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ settle on itself, and pair vertices one to one. The result must be an involution
 mid-line and maps most triangles to triangles; it cannot be all, because the two halves may cut a quad
 along opposite diagonals (186 quads of the challenge's mesh).
 
-tests/test_jmlr_topology.py derives known permutations of symmetric and disturbed meshes.
+tests/test_wcpa_topology.py derives known permutations of symmetric and disturbed meshes.
 """
 
 from __future__ import annotations
