@@ -1,0 +1,1 @@
+"""A table of trained networks: what each of a fixed sample scored, to test searches and proxies on."""

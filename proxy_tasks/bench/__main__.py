@@ -1,0 +1,106 @@
+"""Build and read a table of trained networks.
+
+    python -m proxy_tasks.bench build --table cpu-1.2G --data FACES --test OTHER_FACES --out rows.jsonl
+    python -m proxy_tasks.bench query --table cpu-1.2G --rows rows.jsonl
+
+`build` does what is missing in `--out`, run by run, and may be stopped and started at any time; `--part 1/2`
+takes every second run, for as many processes or machines as there are. Their files are merged by joining
+them. `query` prints what is there. docs/evidence.md says what the table is for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from space.commandline import Parser
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m proxy_tasks.bench", description=(__doc__ or "").split("\n")[0])
+    doors = parser.add_subparsers(dest="door", required=True)
+    build = doors.add_parser("build", help="train what is missing")
+    build.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="people to train and validate on"
+    )
+    build.add_argument("--test", type=Path, metavar="DIR", help="people whom nothing is chosen by")
+    build.add_argument("--out", type=Path, required=True, metavar="FILE", help="rows are appended here")
+    build.add_argument(
+        "--part", default="1/1", metavar="I/N", help="every N-th run, from the I-th (default 1/1)"
+    )
+    build.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
+    build.add_argument("--threads", type=int, default=1, help="of a CPU (default 1)")
+    build.add_argument("--at-most", type=int, default=0, metavar="N", help="stop after N runs (default: all)")
+    query = doors.add_parser("query", help="print what is there")
+    query.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE")
+    for door in (build, query):
+        door.add_argument("--table", default="cpu-1.2G", help="which plan (default cpu-1.2G)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        return _build(args) if args.door == "build" else _query(args)
+    except ValueError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bench: interrupted; the same command goes on where it stood.", file=sys.stderr)
+        return 130
+
+
+def _build(args: argparse.Namespace) -> int:
+    import torch
+
+    from proxy_tasks.bench import rows
+    from proxy_tasks.bench.run import train
+
+    torch.set_num_threads(args.threads)
+    part, of = _part(args.part)
+    entries = list(_table(args.table).entries())
+    done = 0
+    for number, entry in enumerate(entries):
+        if number % of != part or entry.key in {row["key"] for row in rows.read(args.out)}:
+            continue
+        row = train(entry, args.data, args.test, args.device)
+        rows.append(args.out, row)
+        done += 1
+        score = f"{row['l_error_mm']} mm, {row['seconds']} s"
+        print(f"{number + 1}/{len(entries)} {entry.key} {entry.role}: {score}", flush=True)
+        if done == args.at_most:
+            break
+    return 0
+
+
+def _query(args: argparse.Namespace) -> int:
+    from proxy_tasks.bench import rows
+
+    table = rows.read(*args.rows)
+    for row in sorted(table, key=lambda r: (r["length"], r["l_error_mm"] or 1e9)):
+        print(f"{row['l_error_mm']:8.2f} x{row['length']:g} s{row['seed']} {row['role']:14} {row['key']}")
+    return 0
+
+
+def _table(name: str):  # type: ignore[no-untyped-def]
+    from proxy_tasks.bench.plan import TABLES
+
+    if name not in TABLES:
+        raise ValueError(f"there is no table {name!r}: choose {', '.join(TABLES)}")
+    return TABLES[name]
+
+
+def _part(text: str) -> tuple[int, int]:
+    try:
+        part, of = (int(each) for each in text.split("/"))
+    except ValueError:
+        part, of = 0, 0
+    if not 1 <= part <= of:
+        raise ValueError(f"a part is I/N with I from 1 to N, such as 1/2, not {text!r}")
+    return part - 1, of
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The rows of a table: one JSON line a training run, appended as it ends, read back as plain dicts.
+
+Several processes may append to one file: a line is written by one call under a lock. Files of several
+machines are merged by joining them; of two rows with one key the first counts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def append(path: Path, row: Row) -> None:
+    """Add one row and wait until it is on disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(("" if _ends_a_line(path) else "\n") + json.dumps(row, separators=(",", ":")) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(*paths: Path) -> list[Row]:
+    """All rows of the files, each key once; a last line that was cut short is left out."""
+    found: dict[str, Row] = {}
+    for row in _lines(paths):
+        found.setdefault(row["key"], row)
+    return list(found.values())
+
+
+def _ends_a_line(path: Path) -> bool:
+    """False after a line that a kill cut short."""
+    with open(path, "rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _lines(paths: Iterable[Path]) -> Iterator[Row]:
+    for path in paths:
+        if not path.exists():
+            continue
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue

@@ -1,0 +1,104 @@
+"""One training run of a table: train, validate, score on people whom nothing was chosen by, describe.
+
+A row holds the architecture, what was asked (role, seed, length), the whole curve, the final L_error of
+every validation person and of every person of the test set (mm, to 0.01), the costs by counting, seconds,
+hardware and versions. Seconds are those of a machine that may have been busy: they are no benchmark.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from proxy_tasks.backbone import build_model
+from proxy_tasks.bench.rows import Row
+from proxy_tasks.engine import Epoch, fit, hardware, predictor
+from proxy_tasks.jmlr.feed import Feed
+from proxy_tasks.jmlr.task import JmlrTask
+from proxy_tasks.task import Proxy
+from space.arch import ArchSpec
+
+OUTPUTS = 6100  # of the networks whose costs are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run to be done. `key` names it in the table."""
+
+    arch: ArchSpec
+    role: str
+    seed: int
+    proxy: Proxy
+    length: float = 1.0  # times the proxy's own
+
+    @property
+    def key(self) -> str:
+        """Architecture, proxy, length and seed: what makes two runs the same."""
+        return f"{self.arch.id}|{self.proxy.id}|x{self.length:g}|s{self.seed}"
+
+
+def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu") -> Row:
+    """Train and score `entry` on `data`; the people of `test` are scored once, at the end."""
+    proxy = entry.proxy if entry.length == 1 else entry.proxy.longer(entry.length)
+    task = _task(data, proxy, device)
+    model = build_model(entry.arch, task.outputs, seed=entry.seed)
+    start = time.perf_counter()
+    outcome = fit(model, task, proxy, seed=entry.seed, device=device)
+    seconds = time.perf_counter() - start
+    predict = predictor(model, task.device, proxy.precision)
+    row: Row = {
+        "key": entry.key,
+        "arch": entry.arch.to_dict(),
+        "role": entry.role,
+        "seed": entry.seed,
+        "length": entry.length,
+        "proxy": entry.proxy.id,
+        "data": task.fingerprint,
+        "status": outcome.status,
+        "l_error_mm": outcome.final.get("l_error_mm"),
+        "curve": [_point(epoch) for epoch in outcome.epochs],
+        "people_mm": by_person(task, task.validation, predict),
+        "seconds": round(seconds, 1),
+        "macs": entry.arch.macs(outputs=OUTPUTS),
+        "params": entry.arch.params(outputs=OUTPUTS),
+        "activations": entry.arch.activations(outputs=OUTPUTS),
+        "hardware": hardware(device),
+        "torch": torch.__version__,
+    }
+    if test is not None:
+        others = _everyone(test, proxy, device)
+        row["test_data"] = others.fingerprint
+        row["test_people_mm"] = by_person(others, others.validation, predict)
+        row["test_l_error_mm"] = round(float(np.mean(row["test_people_mm"])), 4)
+    return row
+
+
+def by_person(task: JmlrTask, feed: Feed, predict: Any) -> list[float]:
+    """Mean L_error of each person of the feed, mm, people in the order of their names."""
+    scores = task.image_scores(predict).l_error_mm
+    names = np.asarray(task.cache.subjects)[feed.rows]
+    return [round(float(scores[names == name].mean()), 2) for name in np.unique(names)]
+
+
+def _point(epoch: Epoch) -> dict[str, float]:
+    metrics = {name: round(value, 4) for name, value in epoch.metrics.items()}
+    return {"epochs": epoch.epochs, "seconds": round(epoch.seconds, 2), **metrics}
+
+
+@lru_cache(maxsize=4)
+def _task(data: Path, proxy: Proxy, device: str) -> JmlrTask:
+    return JmlrTask.open(data, proxy, device)
+
+
+@lru_cache(maxsize=2)
+def _everyone(data: Path, proxy: Proxy, device: str) -> JmlrTask:
+    """A task whose validation is the whole data set: people who took no part in training or choice."""
+    task = JmlrTask.open(data, proxy, device)
+    task.validation = Feed(task.cache, np.arange(len(task.cache.subjects)), task.device)
+    return task

@@ -1,0 +1,105 @@
+"""The table of trained networks: its plan, its rows, and a build that may be stopped anywhere."""
+
+import dataclasses
+import json
+
+import pytest
+
+from proxy_tasks.bench import __main__ as door
+from proxy_tasks.bench import plan as plans
+from proxy_tasks.bench import rows
+from proxy_tasks.bench.plan import TABLES
+from proxy_tasks.bench.run import Entry
+from proxy_tasks.task import Proxy
+from space import ArchSpec
+
+TINY = Proxy("tiny", resolution=32, epochs=1, batch=8, lr=2.0, evaluations=2)
+SMALLEST, NEXT = ArchSpec((1, 1, 1, 1), (8, 8, 8, 8)), ArchSpec((1, 1, 1, 1), (8, 8, 8, 16))
+
+
+class TwoRuns:
+    """A plan of the two smallest networks."""
+
+    def entries(self):
+        return [Entry(SMALLEST, "control", 0, TINY), Entry(NEXT, "uniform", 0, TINY)]
+
+
+PLAN = TwoRuns()
+
+
+def test_a_larger_table_begins_with_a_smaller_one():
+    whole = TABLES["cpu-1.2G"]
+    feasible = whole.feasible()
+    part = dataclasses.replace(whole, singles=30)
+    assert whole.uniform(feasible)[:30] == part.uniform(feasible)
+
+
+def test_every_run_of_the_table_has_its_own_key_and_lies_in_the_budget():
+    whole = TABLES["cpu-1.2G"]
+    feasible, entries = whole.feasible(), list(whole.entries())
+    assert len({e.key for e in entries}) == len(entries)
+    assert all(e.arch in feasible for e in entries)
+    counted = {role: sum(e.role == role for e in entries) for role in ("uniform", "control")}
+    assert counted["uniform"] == 120 + 2 * 24 + 24
+    assert counted["control"] == 8 + 1
+
+
+def test_rows_are_merged_by_key_and_a_torn_last_line_is_left_out(tmp_path):
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    rows.append(one, {"key": "a", "value": 1})
+    rows.append(two, {"key": "a", "value": 2})
+    rows.append(two, {"key": "b", "value": 3})
+    with open(two, "a") as file:
+        file.write('{"key": "c", "val')
+    assert rows.read(one, two, tmp_path / "missing") == [{"key": "a", "value": 1}, {"key": "b", "value": 3}]
+
+
+def test_a_row_after_a_torn_line_is_whole(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"key": "a"}\n{"key": "b", "v')
+    rows.append(path, {"key": "c"})
+    assert [row["key"] for row in rows.read(path)] == ["a", "c"]
+
+
+@pytest.fixture
+def tiny_table(monkeypatch):
+    monkeypatch.setitem(plans.TABLES, "tiny", PLAN)
+
+
+def build(data, test, out, *more):
+    words = ["build", "--table", "tiny", "--data", str(data), "--test", str(test), "--out", str(out)]
+    return door.main([*words, "--device", "cpu", *more])
+
+
+def test_a_build_goes_on_where_it_was_stopped_and_repeats_nothing(
+    tiny_table, wcpa_of_ten, tiny_wcpa, tmp_path, capsys
+):
+    out = tmp_path / "rows.jsonl"
+    assert build(wcpa_of_ten, tiny_wcpa, out, "--at-most", "1") == 0
+    first = out.read_text()
+    assert build(wcpa_of_ten, tiny_wcpa, out) == 0
+    assert out.read_text().startswith(first)
+    table = rows.read(out)
+    assert [row["key"] for row in table] == [entry.key for entry in PLAN.entries()]
+    assert len(out.read_text().splitlines()) == len(table)
+    row = table[0]
+    assert row["role"] == "control" and len(row["curve"]) == 2
+    assert len(row["people_mm"]) == 2 and len(row["test_people_mm"]) == 5
+    assert row["test_data"] != row["data"]
+    mean = sum(row["people_mm"]) / 2  # every person has as many images, so people and images have one mean
+    assert abs(mean - row["l_error_mm"]) < 0.01
+
+
+def test_parts_share_the_work(tiny_table, wcpa_of_ten, tiny_wcpa, tmp_path, capsys):
+    out = tmp_path / "rows.jsonl"
+    assert build(wcpa_of_ten, tiny_wcpa, out, "--part", "2/2") == 0
+    keys = [entry.key for entry in PLAN.entries()]
+    assert [json.loads(line)["key"] for line in out.read_text().splitlines()] == keys[1::2]
+
+
+@pytest.mark.parametrize("words", [["--part", "3/2"], ["--part", "x"], ["--table", "none"]])
+def test_a_request_that_cannot_be_meant_is_refused(words, tmp_path, capsys):
+    asked = ["build", "--data", str(tmp_path), "--out", str(tmp_path / "rows.jsonl"), *words]
+    assert door.main(asked) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "rows.jsonl").exists()
