@@ -10,7 +10,7 @@ from proxy_tasks.bench import plan as plans
 from proxy_tasks.bench import rows
 from proxy_tasks.bench.plan import TABLES
 from proxy_tasks.bench.run import Entry
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 
 TINY = Proxy("tiny", resolution=32, epochs=1, batch=8, lr=2.0, evaluations=2)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from proxy_tasks.bench.run import Entry
-from proxy_tasks.task import Proxy, Synthetic
+from proxy_tasks.proxy import Proxy, Synthetic
 from space import ArchSpec, Budget, FeasibleSet, Space
 from space.arch import REFERENCES
 from space.scale import nearest

@@ -21,7 +21,7 @@ from proxy_tasks.bench.rows import Row
 from proxy_tasks.engine import Epoch, fit, hardware, predictor
 from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.task import JmlrTask
-from proxy_tasks.task import Proxy
+from proxy_tasks.proxy import Proxy
 from space.arch import ArchSpec
 
 OUTPUTS = 6100  # of the networks whose costs are counted
