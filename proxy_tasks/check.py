@@ -66,14 +66,16 @@ def _parser() -> Parser:
 
 def _check_request(args: argparse.Namespace) -> None:
     """ValueError, one sentence, for numbers and names that cannot be meant."""
+    from proxy_tasks.pictures import require_place
+
     if args.workers < 0:
         raise ValueError(f"--workers is 1 or more, or 0 for one a core, not {args.workers}")
     if not args.pixels >= 0:
         raise ValueError(f"--pixels is 0 or more, not {args.pixels}")
     if args.limit < 0:
         raise ValueError(f"--limit is 0 or more, not {args.limit}")
-    if args.overlay and args.overlay.suffix.lower() not in (".png", ".jpg"):
-        raise ValueError(f"--overlay {args.overlay} is no picture's name: end it in .png or .jpg")
+    if args.overlay:
+        require_place(args.overlay, "--overlay")
 
 
 def _report(dataset: Any, faults: Sequence[Any], limit: int) -> dict[str, Any]:
@@ -113,18 +115,14 @@ def _text(report: dict[str, Any]) -> str:
 
 
 def _write_overlay(dataset: Any, faulty: set[str], path: Path) -> None:
-    import cv2
-
     from proxy_tasks.jmlr.crops.label_sheet import sheet, spread_rows
+    from proxy_tasks.pictures import write_picture
 
     whole = [row for row in dataset.rows.get("train", ()) if str(row) not in faulty]
     if not whole:
         print("no training image is whole, so there is nothing to draw", file=sys.stderr)
         return
-    picture = sheet(dataset, spread_rows(whole, 12))
-    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded.tobytes())
+    write_picture(path, sheet(dataset, spread_rows(whole, 12)), "--overlay")
     print(f"drew {path}", file=sys.stderr)
 
 

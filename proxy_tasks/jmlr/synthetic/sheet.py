@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from proxy_tasks.jmlr.synthetic.frames import Frame, Studio
 from proxy_tasks.jmlr.synthetic.model import FaceModel, default_model, load_model
+from proxy_tasks.pictures import KINDS, require_place, write_picture
 
+FLAG = "--contact-sheet"
 Image = NDArray[np.uint8]
 
 _SUBJECTS, _FRAMES, _SIDE = 7, 8, 236
@@ -20,11 +22,13 @@ _REACH = 0.9  # half the crop's side, in heights of the face
 def contact_sheet(file: Path, *, seed: int = 0, face_model: Path | None = None) -> Path:
     """Writes a JPEG or PNG of 7 subjects x 8 frames, cropped around the face; every fourth with its labels.
 
-    Vertices are green, landmarks (with their detector's noise) red. Raises ValueError for another format.
+    Vertices are green, landmarks (with their detector's noise) red. Raises ValueError for another format,
+    or where another picture lies.
     """
     file = Path(file)
-    if file.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+    if file.suffix.lower() not in KINDS:
         raise ValueError(f"a contact sheet called {file.name}: name a .jpg or a .png file.")
+    require_place(file, FLAG)
     model: FaceModel = default_model() if face_model is None else load_model(Path(face_model))
     studio = Studio(model, 800, seed)
     rows = []
@@ -32,13 +36,7 @@ def contact_sheet(file: Path, *, seed: int = 0, face_model: Path | None = None) 
         person = studio.subject(index)
         tiles = [_tile(person.frame(k), labels=(k + index) % 4 == 3) for k in range(_FRAMES)]
         rows.append(np.hstack(tiles))
-    quality = [] if file.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 88]
-    done, data = cv2.imencode(file.suffix.lower(), np.vstack(rows), quality)
-    if not done:
-        raise RuntimeError(f"the contact sheet {file} could not be encoded.")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(data.tobytes())
-    return file
+    return write_picture(file, np.vstack(rows)[..., ::-1], FLAG, quality=88)
 
 
 def _tile(frame: Frame, labels: bool) -> Image:
