@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import add_where, guarded, parser_of
+from nas.cli import add_where
+from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("nas.ensemble", __doc__)
-    p.add_argument("run", type=Path, metavar="RUN", help="folder of a search, with networks in retrain/")
+    p.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, with networks in retrain/")
     p.add_argument(
         "--members", nargs="+", default=(), metavar="NAME", help="folders under retrain/; default all"
     )
@@ -51,8 +51,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = parser().parse_args(argv)
-    return guarded(lambda: _run(args))
+    return door(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> int:

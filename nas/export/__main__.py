@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import guarded, parser_of
+from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def parser() -> Parser:
         "source", metavar="RUN_OR_SPEC", help="a run's folder, a spec file, or a name such as resnet34"
     )
     p.add_argument("--format", nargs="+", choices=FORMATS, default=["json"], help="default json")
-    p.add_argument("--out", type=Path, metavar="DIR", help="default RUN/export, or export for a spec")
+    p.add_argument("--out", type=a_path, metavar="DIR", help="default RUN/export, or export for a spec")
     p.add_argument("--member", metavar="NAME", help="a folder under RUN/retrain; default the best")
     p.add_argument(
         "--batch", type=int, default=1, metavar="N", help="of the ONNX file of fixed size (default 1)"
@@ -52,8 +52,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = parser().parse_args(argv)
-    return guarded(lambda: _run(args))
+    return door(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.cli import add_where, guarded, parser_of
+from nas.cli import add_where
+from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("nas.predict", __doc__)
-    p.add_argument("run", type=Path, metavar="RUN", help="folder of a search, with networks in retrain/")
+    p.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, with networks in retrain/")
     p.add_argument("--split", choices=("val", "test"), required=True, help="val: the validation subjects")
-    p.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    p.add_argument("--out", type=a_path, required=True, metavar="FILE.npz")
     p.add_argument("--member", metavar="NAME", help="a folder under retrain/, 'best' or 'ensemble'")
     p.add_argument("--trainval", action="store_true", help="the twins that were trained on all subjects")
     p.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image")
@@ -45,8 +45,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = parser().parse_args(argv)
-    return guarded(lambda: _run(args))
+    return door(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> int:

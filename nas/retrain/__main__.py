@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.cli import guarded, parser_of
+from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ SCHEDULE = {  # fields of proxy_tasks.proxy.Proxy
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("nas.retrain", __doc__)
-    p.add_argument("run", type=Path, metavar="RUN", help="folder of a search")
+    p.add_argument("run", type=a_path, metavar="RUN", help="folder of a search")
     what = p.add_argument_group("what to train")
     what.add_argument(
         "--top", type=int, default=1, metavar="K", help="best architectures of the search (default 1)"
@@ -69,7 +69,7 @@ def parser() -> Parser:
         "--seed", type=int, nargs="+", default=[0], metavar="N", help="one run for each (default 0)"
     )
     what.add_argument("--trainval", action="store_true", help="train on the validation subjects too")
-    what.add_argument("--data", type=Path, metavar="DIR", help="data set, where it is not the search's own")
+    what.add_argument("--data", type=a_path, metavar="DIR", help="data set, where it is not the search's own")
     how = p.add_argument_group("schedule")
     how.add_argument(
         "--proxy", default="full", help="settings to start from: full (default), short, mini, or a JSON file"
@@ -95,9 +95,8 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = parser().parse_args(argv)
     again = "run the same command again to go on from the last checkpoint"
-    return guarded(lambda: _run(args), after_interrupt=again)
+    return door(parser, _run, argv, after_interrupt=again)
 
 
 def _run(args: argparse.Namespace) -> int:

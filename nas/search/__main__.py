@@ -11,28 +11,29 @@ directory: run.json, study.log, best/*.json, log.txt (nas/record/run_dir.py). Ex
 
 from __future__ import annotations
 
+import argparse
 import sys
 
-from nas.search.flags import parser
+from space.commandline import Parser, door
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status."""
     argv = sys.argv[1:] if argv is None else argv
-    given = parser(__doc__ or "").parse_args(argv)
-    try:
-        from nas.search.session import dry_run, open_session
+    return door(_parser, lambda given: _run(given, argv), argv, after_interrupt="nothing was begun")
 
-        session = open_session(given, argv)
-        if given.dry_run:
-            return dry_run(session)
-    except (ValueError, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was begun", file=sys.stderr)
-        return 130
-    return session.run()
+
+def _parser() -> Parser:
+    from nas.search.flags import parser
+
+    return parser(__doc__ or "")
+
+
+def _run(given: argparse.Namespace, argv: list[str]) -> int:
+    from nas.search.session import dry_run, open_session
+
+    session = open_session(given, argv)
+    return dry_run(session) if given.dry_run else session.run()
 
 
 if __name__ == "__main__":

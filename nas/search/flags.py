@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from nas.search.config import SearchConfig, without_password
-from space.commandline import Parser
+from space.commandline import Parser, a_path
 from space.design import Space
 from space.flags import add_space_flags, space_fields
 
@@ -92,7 +91,7 @@ def _where(group: Any) -> None:
         "--cpus-per-trial", type=float, metavar="F", help="cores, and torch threads (a fair share)"
     )
     group.add_argument("--storage", metavar="URL", help="any Optuna storage (default: a journal in the run)")
-    group.add_argument("--out", type=Path, metavar="DIR", help="run directory (runs/<time>-<budget>)")
+    group.add_argument("--out", type=a_path, metavar="DIR", help="run directory (runs/<time>-<budget>)")
     group.add_argument(
         "--resume", action="store_true", default=False, help="go on with --out or the newest run"
     )
