@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 
 def decay(share: float, steps: int) -> float:
@@ -27,12 +28,31 @@ class WeightAverage:
 
     def __init__(self, model: nn.Module, share: float, steps: int):
         self._model = model
-        average = get_ema_multi_avg_fn(decay(share, steps))
-        self._averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+        self._averaged = AveragedModel(model, use_buffers=True)
+        self._begun = False
+        self._taken = 1.0 - decay(share, steps)
+        self._pairs = _by_kind(model, self._averaged.module)
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The average, as a network."""
+        return self._averaged.module
 
     def update(self) -> None:
-        """Take the model's present weights in."""
-        self._averaged.update_parameters(self._model)
+        """Take the model's present weights in. Waits for no device, and touches the same memory every time.
+
+        torch's own `update_parameters` copies its count to the device each time, which waits.
+        """
+        (mine, other), rest = self._pairs
+        with torch.no_grad():
+            if not self._begun:
+                torch._foreach_copy_(other, mine)
+                self._averaged.n_averaged.fill_(1)
+                self._begun = True
+            else:
+                torch._foreach_lerp_(other, mine, self._taken)
+            for count, kept in rest:
+                kept.copy_(count)
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -54,10 +74,24 @@ class WeightAverage:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Inverse of state_dict."""
         self._averaged.load_state_dict(state)
+        self._begun = bool(self._averaged.n_averaged)
 
     def _exchange(self) -> None:
         for mine, other in zip(_tensors(self._model), _tensors(self._averaged.module), strict=True):
             mine.data, other.data = other.data, mine.data
+
+
+def _by_kind(
+    model: nn.Module, averaged: nn.Module
+) -> tuple[tuple[list[Tensor], list[Tensor]], list[tuple[Tensor, Tensor]]]:
+    """(the model's numbers, their averages), [(a count of the model's, its copy)], by memory.
+
+    `shown` exchanges what parameters refer to; these go on referring to what is trained and what is averaged.
+    """
+    pairs = [(a.detach(), b.detach()) for a, b in zip(_tensors(model), _tensors(averaged), strict=True)]
+    numbers = [pair for pair in pairs if pair[0].is_floating_point()]
+    counts = [pair for pair in pairs if not pair[0].is_floating_point()]
+    return ([a for a, _ in numbers], [b for _, b in numbers]), counts
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:

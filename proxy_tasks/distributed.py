@@ -1,10 +1,11 @@
-"""One network over several processes, with the numbers of one process on the whole batch.
+"""One network over several processes.
 
-Three things make them equal to rounding: each process takes its slice of the
-same global batch (proxy_tasks.task.World), gradients are averaged (DDP), and
-batch norm sees the whole batch. On GPUs that is torch's SyncBatchNorm; it has no
-CPU kernel, so under gloo `AllReduceBatchNorm` stands in. tests/test_retrain.py
-compares two processes with one.
+Each process takes its slice of the same global batch (proxy_tasks.task.World) and gradients are averaged
+(DDP). Batch norm looks at a process's own slice where that has LOCAL_BATCH images or more, whose statistics
+are as good as the whole batch's: nothing then crosses processes in a layer, and running statistics are
+averaged before each score. Smaller slices are normalised by the whole batch (`AllReduceBatchNorm`), and the
+numbers are those of one process to rounding. torch's SyncBatchNorm is not used: it makes the CPU wait for the
+device in every layer, and has no CPU kernel. tests/test_retrain.py, tests/test_proxy_distributed.py
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from torch import Tensor, nn
 
 from proxy_tasks.task import World
 
+LOCAL_BATCH = (
+    32  # images a process from which on its own batch norm will do; accuracy stops falling about there
+)
+
 _SYNC_RENAMED = "forward_sync_buffers" in inspect.signature(nn.parallel.DistributedDataParallel).parameters
 
 
@@ -26,13 +31,15 @@ class AllReduceBatchNorm(nn.BatchNorm2d):
     """Batch norm over the batches of all processes, for any backend; parameters as in BatchNorm2d.
 
     The moments of x cross processes as E[x] and E[x^2] in float64, whose difference is the variance
-    (biased to normalise, unbiased in the running estimate, as torch has it). Slices are of one size.
+    (biased to normalise, unbiased in the running estimate, as torch has it). Slices are of one size. Nothing
+    waits for the device.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        variance, mean = torch.var_mean(x.double(), dim=(0, 2, 3), correction=0)
+        wide = x.double() if x.device.type == "cpu" else x.float()  # a GPU's float64 is slow, its sums good
+        variance, mean = (m.double() for m in torch.var_mean(wide, dim=(0, 2, 3), correction=0))
         moments = _AllReduceMean.apply(torch.stack([mean, variance + mean.square()]))
         mean, variance = moments[0], moments[1] - moments[0].square()
         self._track(mean.detach(), variance.detach(), x.numel() // x.shape[1] * dist.get_world_size())
@@ -72,17 +79,18 @@ def _mean(x: Tensor) -> Tensor:
     return x / dist.get_world_size()
 
 
-def distribute(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model on its device, in DDP with synchronised batch norm; as it is where this process is alone."""
+def distribute(model: nn.Module, device: torch.device, share: int = 0) -> nn.Module:
+    """The model on its device, in DDP; as it is where this process is alone.
+
+    `share`: images of each process's slice of a batch, on which the kind of batch norm depends.
+    """
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return model
-    if device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    else:
+    if share < LOCAL_BATCH:
         replace_norms(model)
     ddp: Any = nn.parallel.DistributedDataParallel
-    same = "forward_sync_buffers" if _SYNC_RENAMED else "broadcast_buffers"  # they are equal already
+    same = "forward_sync_buffers" if _SYNC_RENAMED else "broadcast_buffers"  # equal, or averaged in time
     return ddp(model, device_ids=[device] if device.type == "cuda" else None, **{same: False})
 
 
@@ -108,6 +116,18 @@ def mean_over_processes(value: float, place: World, device: torch.device) -> flo
     if place.size == 1:
         return value
     return float(_mean(torch.tensor(value, dtype=torch.float64, device=device)))
+
+
+@torch.no_grad()
+def share_statistics(model: nn.Module, place: World) -> None:
+    """Average the running statistics of batch norms that each process kept of its own slices."""
+    kept = [m for m in model.modules() if type(m) is nn.BatchNorm2d]
+    if place.size == 1 or not kept:
+        return
+    buffers = [b for norm in kept for b in norm.buffers() if b.is_floating_point()]
+    means = _mean(torch.cat([b.reshape(-1) for b in buffers])).split([b.numel() for b in buffers])
+    for buffer, mean in zip(buffers, means, strict=True):
+        buffer.copy_(mean.view_as(buffer))
 
 
 def shared_predictor(predict: Callable[[Tensor], Tensor], place: World) -> Callable[[Tensor], Tensor]:

@@ -1,23 +1,25 @@
-"""The training loop: steps, precision, validation, checkpoint. No faces, no paths.
+"""The training loop: steps, validation, checkpoints. No faces, no paths.
 
 SGD with momentum or AdamW under the schedule of proxy_tasks.schedule. A run is
 a fixed number of steps cut into equal intervals; after each one the task is
-scored, a checkpoint is written and the caller is asked whether to go on. The samples of
+scored, a checkpoint is offered and the caller is asked whether to go on. The samples of
 step s and the seed of their augmentation depend on (seed, s) alone, so a run
 resumed from a checkpoint sees what one never stopped would have seen, and each
 process of a distributed run takes its slice of the same global batch.
 
 Within an interval nothing waits for the device: the loss is summed there and
-read once at the end, where a value that is not finite ends the run.
+read once at the end, where a value that is not finite ends the run. How steps
+are launched (eagerly, compiled, as a CUDA graph) changes their time alone.
 tests/test_proxy_engine.py; speed in tests/bench/bench_engine.py.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,12 +29,16 @@ from torch import Tensor, nn
 
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.average import WeightAverage
-from proxy_tasks.distributed import mean_over_processes, shared_predictor
+from proxy_tasks.distributed import mean_over_processes, share_statistics, shared_predictor
+from proxy_tasks.graphs import GraphedStep
+from proxy_tasks.precision import cudnn_benchmark, full_float32, use_bf16
 from proxy_tasks.proxy import Proxy
 from proxy_tasks.schedule import learning_rate
 from proxy_tasks.task import Step, Task, World
 
 EVALUATE_BATCH = {"cpu": 64, "cuda": 256}  # images a forward pass of `predictor` at most
+LAUNCHES = ("auto", "eager", "graphs", "compiled", "compiled-graphs")
+LONG = 200  # steps from which on a run earns back what choosing algorithms and recording a graph take
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +76,20 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     return torch.device(device)
 
 
-def use_bf16(precision: str, device: torch.device) -> bool:
-    """Whether to run under bf16 autocast: 'auto' asks for hardware that is faster with it."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.backends.mkldnn.is_available() and _cpu_has_bf16()
+def how_to_launch(launch: str, device: torch.device, world: World, steps: int) -> str:
+    """What 'auto' means for a run, or `launch`; ValueError where it is unknown or cannot be.
 
-
-def _cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bf16 itself: oneDNN also emulates it, slower than float32."""
-    if hasattr(torch.cpu, "get_capabilities"):
-        found = torch.cpu.get_capabilities()
-        return any(found.get(name, False) for name in ("amx_bf16", "avx512_bf16", "arm_bf16", "bf16"))
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
+    auto: a CUDA graph where one process trains on a GPU and the run is long enough for one, else eagerly.
+    Compiling takes a minute or more a network, so it is never chosen unasked.
+    """
+    if launch not in LAUNCHES:
+        raise ValueError(f"steps are launched {', '.join(LAUNCHES[:-1])} or {LAUNCHES[-1]}, not {launch!r}")
+    alone = device.type == "cuda" and world.size == 1
+    if launch == "auto":
+        return "graphs" if alone and steps >= LONG else "eager"
+    if "graphs" in launch and not alone:
+        raise ValueError(f"{launch} needs a CUDA device and one process: launch steps eager or compiled")
+    return launch
 
 
 def hardware(device: torch.device | str = "auto") -> str:
@@ -142,7 +147,11 @@ def predictor(model: nn.Module, device: torch.device, precision: str = "auto") -
     def predict(images: Tensor) -> Tensor:
         was_training = model.training
         model.eval()
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with (
+            full_float32(),
+            torch.inference_mode(),
+            torch.autocast(device.type, torch.bfloat16, enabled=bf16),
+        ):
             chunks = [model(_laid_out(chunk, device)).float() for chunk in images.split(most)]
         model.train(was_training)
         return torch.cat(chunks)
@@ -160,26 +169,42 @@ def fit(
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], bool] | None = None,
     world: World = World(),  # noqa: B008  frozen
-    compile: bool = False,
+    launch: str = "auto",
+    checkpoint_seconds: float | None = None,
 ) -> Outcome:
     """Train `model` on `task` as `proxy` says; resumes from `checkpoint` where that file exists.
 
     `on_epoch` is called after every validation and ends the run by returning False. Where the proxy averages
     weights, the model holds the average while it is scored, in `on_epoch` and after the run. A model already
-    wrapped for distributed training is trained as it is; rank 0 writes the checkpoint. `compile` trains
-    through torch.compile; tests/bench/bench_engine.py --compile says whether that pays on a device.
-    Raises ValueError for a checkpoint that belongs to another run.
+    wrapped for distributed training is trained as it is; rank 0 writes the checkpoint, at most one in
+    `checkpoint_seconds` (see proxy_tasks.checkpoint). `launch` is one of LAUNCHES (see `how_to_launch`).
+    float32 means all of it for the length of the run (proxy_tasks.precision).
+    Raises ValueError for a checkpoint that belongs to another run, OSError where one cannot be written.
     """
-    run = _Run(model, task, proxy, seed, resolve_device(device), world, compile=compile)
-    history = run.resume(checkpoint)
+    with ExitStack() as stack:
+        stack.enter_context(full_float32())
+        run = _Run(model, task, proxy, seed, resolve_device(device), world, launch=launch)
+        history = run.resume(checkpoint)
+        saver = None
+        if checkpoint is not None and world.rank == 0:
+            saver = stack.enter_context(checkpoints.Saver(checkpoint, checkpoint_seconds))
+        return _go_on(run, history, saver, on_epoch)
+
+
+def _go_on(
+    run: _Run, history: list[Epoch], saver: checkpoints.Saver | None, on_epoch: Callable[[Epoch], bool] | None
+) -> Outcome:
+    """What is left of a run."""
     for interval in range(len(history), run.length.intervals):
         epoch = run.interval(interval)
         if epoch is None:
             return Outcome("diverged", f"the loss is not finite in interval {interval + 1}", tuple(history))
         history.append(epoch)
-        if checkpoint is not None and world.rank == 0:
-            checkpoints.save(checkpoint, run.state(history))
-        if on_epoch is not None and not run.asked(on_epoch, epoch) and interval + 1 < run.length.intervals:
+        last = interval + 1 == run.length.intervals
+        kept = saver is None or saver.offer(lambda: run.state(history), last=last)
+        if on_epoch is not None and not run.asked(on_epoch, epoch) and not last:
+            if saver is not None and not kept:
+                saver.offer(lambda: run.state(history), last=True)
             run.finish()
             return Outcome("stopped", f"stopped after {epoch.epochs:g} epochs", tuple(history))
     run.finish()
@@ -192,11 +217,19 @@ def base_rate(proxy: Proxy) -> float:
     return proxy.lr * (size if proxy.optimizer == "sgd" else math.sqrt(size))
 
 
-def _optimizer(proxy: Proxy, weights: list[Tensor]) -> torch.optim.Optimizer:
+def _optimizer(proxy: Proxy, weights: list[Tensor], rate: float | Tensor) -> torch.optim.Optimizer:
+    """`rate` is a tensor where steps are recorded, which must not freeze a number of the CPU's."""
     if proxy.optimizer == "adamw":
-        return torch.optim.AdamW(weights, lr=proxy.lr, weight_decay=proxy.weight_decay, fused=True)
+        recorded = isinstance(rate, Tensor)
+        return torch.optim.AdamW(
+            weights, lr=rate, weight_decay=proxy.weight_decay, fused=True, capturable=recorded
+        )
     return torch.optim.SGD(
-        weights, lr=proxy.lr, momentum=proxy.momentum, weight_decay=proxy.weight_decay, fused=True
+        weights,
+        lr=rate,
+        momentum=proxy.momentum,
+        weight_decay=proxy.weight_decay,
+        fused=True,
     )
 
 
@@ -212,16 +245,21 @@ class _Run:
         device: torch.device,
         world: World,
         *,
-        compile: bool = False,
+        launch: str = "eager",
     ):
         self.task, self.proxy, self.seed, self.device, self.world = task, proxy, seed, device, world
         self.length = Length.of(proxy, task.train_size)
         self.plain = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
         self.model = cast(nn.Module, model.to(device=device, memory_format=torch.channels_last))  # type: ignore[call-overload]
-        self.forward = torch.compile(self.model) if compile else self.model
+        self.launch = how_to_launch(launch, device, world, self.length.steps)
+        self.forward = torch.compile(self.model) if "compiled" in self.launch else self.model
+        self.update: Callable[[Tensor, Any], Tensor] = self._update
+        self.rate: Tensor | None = None
+        if "graphs" in self.launch:
+            self.update, self.rate = GraphedStep(self._update), torch.zeros((), device=device)
         self.bf16 = use_bf16(proxy.precision, device)
         self.dense = [_dense(p.detach()) for p in model.parameters()]
-        self.optimizer = _optimizer(proxy, self.dense)
+        self.optimizer = _optimizer(proxy, self.dense, proxy.lr if self.rate is None else self.rate)
         self.base = base_rate(proxy)
         share = proxy.average
         self.average = WeightAverage(self.plain, share, self.length.steps) if share else None
@@ -233,12 +271,19 @@ class _Run:
         loss = mean_over_processes(self._train(bounds), self.world, self.device)
         if not math.isfinite(loss):
             return None
+        self._agree()
         predict = predictor(self.plain, self.device, self.proxy.precision)
         with self._shown():
             metrics = self.task.evaluate(shared_predictor(predict, self.world))
         metrics["train_loss"] = loss
         epochs = bounds.stop / self.length.steps_per_epoch
         return Epoch(number + 1, epochs, metrics, time.perf_counter() - start)
+
+    def _agree(self) -> None:
+        """Let all processes score, and keep, one set of running statistics."""
+        share_statistics(self.plain, self.world)
+        if self.average is not None:
+            share_statistics(self.average.averaged, self.world)
 
     def asked(self, on_epoch: Callable[[Epoch], bool], epoch: Epoch) -> bool:
         """Whether the caller wants to go on; it sees the weights that were scored."""
@@ -257,14 +302,23 @@ class _Run:
         self.model.train()
         plan = plan_steps(self.proxy, self.length, self.task.train_size, self.seed, steps)
         total = torch.zeros((), device=self.device)
-        for step, (images, targets) in zip(steps, self.task.batches(plan, self.world), strict=True):
-            total += self._step(step, images, targets)
+        with cudnn_benchmark(self.device.type == "cuda" and self.length.steps >= LONG):
+            for step, (images, targets) in zip(steps, self.task.batches(plan, self.world), strict=True):
+                total += self._step(step, images, targets)
         return float(total) / max(len(steps), 1)
 
     def _step(self, step: int, images: Tensor, targets: Any) -> Tensor:
+        """The loss before one step of the optimizer, on the device; the next step may overwrite it."""
         rate = learning_rate(step, self.length.steps, self.base, self.proxy.warmup_steps, self.proxy.power)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        if self.rate is not None:
+            self.rate.fill_(rate)
+        else:
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+        return self.update(images, targets)
+
+    def _update(self, images: Tensor, targets: Any) -> Tensor:
+        """What of a step the device does alone, so that a CUDA graph can hold it."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             outputs = self.forward(images)
         loss = self.task.loss(outputs, targets)
@@ -279,7 +333,14 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         """What must agree for a checkpoint to be this run's."""
-        return {"proxy": self.proxy.id, "seed": self.seed, "steps": self.length.steps}
+        return {
+            "format": checkpoints.FORMAT,
+            "architecture": shapes_id(self.plain),
+            "data": self.task.fingerprint,
+            "proxy": self.proxy.id,
+            "seed": self.seed,
+            "steps": self.length.steps,
+        }
 
     def state(self, history: list[Epoch]) -> dict[str, Any]:
         """What a checkpoint holds."""
@@ -297,15 +358,22 @@ class _Run:
         if state is None:
             self.task.prepare(self.plain)
             return []
-        if state["identity"] != self.identity():
-            raise ValueError(
-                f"checkpoint {path} is of another run: {state['identity']}, not {self.identity()}"
-            )
+        assert path is not None
+        checkpoints.require_same(path, state["identity"], self.identity())
         self.plain.load_state_dict(state["model"])
+        settings = [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(own)  # the rate's tensor among them: a run may resume launched in another way
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         return [Epoch(**e) for e in state["history"]]
+
+
+def shapes_id(model: nn.Module) -> str:
+    """Short hash of the names and shapes of a network's weights: two architectures never share it."""
+    shapes = [(name, tuple(weight.shape)) for name, weight in model.state_dict().items()]
+    return hashlib.sha256(repr(shapes).encode()).hexdigest()[:12]
 
 
 def _dense(weight: Tensor) -> Tensor:

@@ -38,6 +38,11 @@ class Task(Protocol):
     outputs: int
 
     @property
+    def fingerprint(self) -> str:
+        """Name of the data and how it is read; a checkpoint of another is refused."""
+        ...
+
+    @property
     def train_size(self) -> int:
         """Number of training samples."""
         ...

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["JMLR_NAS_CHECKPOINT_SECONDS"] = "0"  # runs of seconds, with the checkpoints that long ones have
 
 
 @pytest.fixture(scope="session")

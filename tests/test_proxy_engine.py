@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from proxy_tasks import checkpoint as checkpoints
-from proxy_tasks.engine import Length, fit, plan_steps, use_bf16
+from proxy_tasks.engine import Length, fit, plan_steps
 from proxy_tasks.proxy import Proxy
 from proxy_tasks.task import World
 
@@ -25,7 +25,7 @@ class Net(nn.Module):
 
 
 class Toy:
-    outputs, train_size = 2, 40
+    outputs, train_size, fingerprint = 2, 40, "toy"
 
     def __init__(self, poison_after: int | None = None):
         self.images = torch.randn(40, 3, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -177,11 +177,3 @@ def test_settings_survive_a_round_trip_and_each_change_has_its_own_id():
 def test_settings_that_cannot_be_meant_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         PROXY.replace(**changes)
-
-
-def test_bf16_is_used_on_a_cpu_only_where_it_has_the_instructions(monkeypatch):
-    cpu = torch.device("cpu")
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True}, raising=False)
-    assert not use_bf16("auto", cpu) and use_bf16("bf16", cpu)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
-    assert use_bf16("auto", cpu) == torch.backends.mkldnn.is_available() and not use_bf16("fp32", cpu)

@@ -133,7 +133,7 @@ def test_all_scores_come_in_one_call(batch):
 class TwoNumbers:
     """A task whose image i is full of i, and whose target is i."""
 
-    outputs, train_size = 2, 50
+    outputs, train_size, fingerprint = 2, 50, "toy"
 
     def prepare(self, model):
         """Nothing to say."""

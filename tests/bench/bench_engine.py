@@ -102,11 +102,11 @@ def reference_rounds(path: Path, task: JmlrTask, device: torch.device, batch: in
 
 
 def engine_rounds(
-    task: JmlrTask, device: torch.device, steps: int, *, fixed: bool = False, compile: bool = False
+    task: JmlrTask, device: torch.device, steps: int, *, fixed: bool = False, launch: str = "eager"
 ):
     """Seconds of `steps` engine steps, again and again; on one batch held on the device where `fixed`."""
     model = build_model(REFERENCES["resnet34"], task.outputs)
-    run = _Run(model, task, task.proxy.replace(epochs=10_000), 0, device, World(), compile=compile)
+    run = _Run(model, task, task.proxy.replace(epochs=10_000), 0, device, World(), launch=launch)
     task.prepare(model)
     first = next(iter(task.batches(plan_steps(run.proxy, run.length, task.train_size, 0, range(1)), World())))
     run.model.train()
@@ -145,7 +145,7 @@ def main() -> None:
             "fixed batch": engine_rounds(task, device, args.steps, fixed=True),
         }
         if args.compile:
-            kinds["compiled"] = engine_rounds(task, device, args.steps, compile=True)
+            kinds["compiled"] = engine_rounds(task, device, args.steps, launch="compiled")
         seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
         for number in range(args.rounds + 1):
             for kind, rounds in kinds.items():
