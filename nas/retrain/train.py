@@ -60,9 +60,10 @@ def train(
             folder.summarise(about, "running")
         return on_epoch is None or on_epoch(epoch)
 
+    model = distribute(model, device, job.proxy.batch // place.size)
     outcome = fit(
-        distribute(model, device), task, job.proxy, seed=job.seed, device=device,
-        checkpoint=folder.checkpoint, on_epoch=record, world=place,
+        model, task, job.proxy, seed=job.seed, device=device, checkpoint=folder.checkpoint,
+        on_epoch=record, world=place,
     )  # fmt: skip
     if place.rank == 0:
         folder.summarise(about, outcome.status, outcome.reason)
