@@ -15,6 +15,7 @@ COMMANDS = [
     *("space.__main__", "proxy_tasks.check", "proxy_tasks.synthesize", "reports.build", "reports.compare"),
     *(f"nas.{name}.__main__" for name in ("search", "retrain", "ensemble", "predict", "export")),
     "nas.status",
+    "proxy_tasks.latency.__main__",
 ]
 
 

@@ -42,10 +42,8 @@ def scores(table: LatencyTable, networks: Sequence[Timed]) -> list[Score]:
     times = np.array([t.milliseconds for t in networks])
     rows = np.array([[*t.arch.depths, *t.arch.widths] for t in networks])
     size = table.conditions.input_size
-    flops, activations = (
-        np.array([count(t.arch) for t in networks], np.float64)
-        for count in (lambda arch: arch.macs(size), lambda arch: arch.activations(size))
-    )
+    flops = np.array([t.arch.macs(size) for t in networks], np.float64)
+    activations = np.array([t.arch.activations(size) for t in networks], np.float64)
     return [
         _score("table of blocks", table(table.conditions.block, rows), times),
         _score("FLOPs, fitted line", line(flops, times), times),

@@ -87,8 +87,8 @@ class Parts:
         """The parts of each architecture of a table, (n, 8): d_1..d_4, w_1..w_4."""
         widths = [rows[:, STAGES + stage] for stage in range(STAGES)]
         before = [np.full(len(rows), STEM_OUT), *widths[:-1]]
-        one = self.stem()
-        stem = Part(*(np.repeat(each, len(rows), axis=0) for each in (one.counts, one.where, one.aligned)))
+        one, n = self.stem(), len(rows)
+        stem = Part(one.counts.repeat(n, 0), one.where.repeat(n, 0), one.aligned.repeat(n, 0))
         parts = {"stem": stem, "head": self.head(widths[-1])}
         for stage in range(STAGES):
             parts[f"first{stage + 1}"] = self.first(stage, before[stage], widths[stage])
