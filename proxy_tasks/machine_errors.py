@@ -35,7 +35,10 @@ BROKEN = re.compile(
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether memory ran out, the device's or the host's."""
     return any(
-        isinstance(e, MemoryError) or _is_errno(e, errno.ENOMEM) or MEMORY.search(str(e)) is not None
+        isinstance(e, MemoryError)
+        or type(e).__name__ == "OutOfMemoryError"  # torch's, which need not be imported to be asked
+        or _is_errno(e, errno.ENOMEM)
+        or MEMORY.search(str(e)) is not None
         for e in behind(error)
     )
 

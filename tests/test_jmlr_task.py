@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from proxy_tasks.backbone import build_model
 from proxy_tasks.engine import fit, predictor
 from proxy_tasks.jmlr import heads
+from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.task import JmlrTask
 from proxy_tasks.jmlr.wcpa import dataset
 from proxy_tasks.proxy import Proxy
@@ -67,6 +69,60 @@ def test_an_untrained_network_scores_as_the_baseline(task):
     assert metrics["l_error_mm"] > 10
 
 
+class RoundsAsTf32(TorchDispatchMode):
+    """float32 matrix products with factors of 11 bits, as a GPU may take them."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket.__name__ in ("mm", "bmm", "addmm", "baddbmm"):
+            args = [self._rounded(a) if isinstance(a, torch.Tensor) else a for a in args]
+        return function(*args, **(kwargs or {}))
+
+    @staticmethod
+    def _rounded(a):
+        if a.dtype != torch.float32:
+            return a
+        return ((a.contiguous().view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)
+
+
+def test_the_true_labels_score_zero_on_a_device_that_rounds_products(task):
+    with RoundsAsTf32():
+        assert float(torch.full((1, 1), 1.0001) @ torch.ones(1, 1)) == 1.0
+        truth = perfect(task)
+        assert task.evaluate(lambda images: truth[: len(images)])["l_error_mm"] < 0.01
+
+
+def test_the_mean_target_reads_no_image(task, monkeypatch):
+    batches = list(task.train.in_order(7))
+    encoded = torch.cat([heads.encode(b.verts, b.crop_points, PROXY.resolution) for b in batches])
+    fresh = JmlrTask(task.cache, PROXY, "cpu")
+    monkeypatch.setattr(Feed, "_gather", lambda *_: pytest.fail("an image was read"))
+    torch.testing.assert_close(fresh.mean_target, encoded.double().mean(0).float())
+
+
+def test_the_hash_of_its_rows_tells_tasks_on_other_images_apart(task, tiny_copy, monkeypatch, tmp_path):
+    assert task.rows_id == JmlrTask(task.cache, PROXY.replace(epochs=9), "cpu").rows_id
+    assert task.rows_id != JmlrTask(task.cache, PROXY.replace(frames=2), "cpu").rows_id
+    monkeypatch.setenv("JMLR_NAS_CACHE", str(tmp_path / "cache"))
+    same = JmlrTask.open(tiny_copy, PROXY, "cpu")
+    assert same.rows_id == task.rows_id
+    monkeypatch.setenv("JMLR_NAS_CACHE", str(tmp_path / "other"))
+    next(tiny_copy.glob("image/*/*/*.jpg")).unlink()
+    fewer = JmlrTask.open(tiny_copy, PROXY, "cpu")
+    assert fewer.rows_id != task.rows_id
+
+
+def test_large_inputs_are_given_to_the_network_in_parts(task, monkeypatch):
+    monkeypatch.setattr("proxy_tasks.jmlr.task.INPUT_BYTES", 0)
+    monkeypatch.setattr("proxy_tasks.jmlr.task.max", lambda least, _: 2, raising=False)
+    whole, seen = task.baseline(), []
+
+    def predict(images):
+        seen.append(len(images))
+        return task.mean_target.expand(len(images), -1)
+
+    assert task.evaluate(predict) == whole and set(seen) == {2} and sum(seen) == len(task.validation)
+
+
 def test_flip_averaging_of_mirrored_truths_is_the_truth(task):
     truth, seen = perfect(task), []
 
@@ -118,7 +174,8 @@ def test_training_learns_and_repeats_to_the_bit(task):
 def test_streamed_and_resident_batches_are_the_same(tiny_wcpa, monkeypatch):
     steps = [Step(torch.tensor([1, 4, 2]), seed=s) for s in range(4)]
     resident = JmlrTask.open(tiny_wcpa, PROXY, "cuda")
-    monkeypatch.setattr("proxy_tasks.jmlr.feed.RESIDENT_SHARE", 0.0)
+    monkeypatch.setattr("proxy_tasks.memory.RESIDENT_SHARE", 0.0)
+    monkeypatch.setattr("proxy_tasks.jmlr.feed._resident", {})  # or the second would share the first's copy
     streamed = JmlrTask.open(tiny_wcpa, PROXY, "cuda")
     assert resident.train.resident is not None and streamed.train.resident is None
     for a, b in zip(resident.batches(steps, World()), streamed.batches(steps, World()), strict=True):

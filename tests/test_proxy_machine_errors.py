@@ -10,6 +10,7 @@ import torch
 from proxy_tasks.machine_errors import is_device_broken, is_disk_full, is_out_of_memory
 
 MEMORY = [
+    torch.OutOfMemoryError("no room"),
     torch.OutOfMemoryError(
         "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79 GiB"
     ),

@@ -5,8 +5,8 @@ back from its own crop and, where mirrored, from the mirror; the pose comes once
 from the average, by PnP. Members may see crops of different sizes. Nothing here
 holds more than a chunk of the data set.
 
-Everything runs in float32 whatever a network was trained in: results should not
-depend on the batch size.
+Everything runs in float32, all of its bits (proxy_tasks.precision), whatever a
+network was trained in: results should not depend on the batch size.
 
 Notation   b  images of a chunk     V  vertices     S  crop side, pixels
 """
@@ -26,6 +26,9 @@ from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.augment import normalise
 from proxy_tasks.jmlr.crops.cache import CropCache, open_cache
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+from proxy_tasks.machine_errors import is_out_of_memory
+from proxy_tasks.memory import give_back
+from proxy_tasks.precision import full_float32
 
 LARGEST_BATCH = {"cuda": 1024, "cpu": 32}
 
@@ -92,14 +95,15 @@ class Predictor:
             chunk = rows[start : start + self.batch]
             try:
                 yield self._chunk(chunk)
-            except torch.OutOfMemoryError:
-                if self.batch == 1:
+            except (RuntimeError, MemoryError) as error:
+                if self.batch == 1 or not is_out_of_memory(error):
                     raise
-                torch.cuda.empty_cache()
+                give_back(error)
                 self.batch = max(1, self.batch // 2)
                 continue
             start += len(chunk)
 
+    @full_float32()
     @torch.inference_mode()
     def _chunk(self, rows: np.ndarray) -> Prediction:
         images = {size: self._images(size, rows) for size in set(self.sizes)}

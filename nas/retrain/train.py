@@ -60,9 +60,9 @@ def train(
             folder.summarise(about, "running")
         return on_epoch is None or on_epoch(epoch)
 
-    model = distribute(model, device, job.proxy.batch // place.size)
+    shared = distribute(model, device, job.proxy.batch // place.size)
     outcome = fit(
-        model, task, job.proxy, seed=job.seed, device=device, checkpoint=folder.checkpoint,
+        shared, task, job.proxy, seed=job.seed, device=device, checkpoint=folder.checkpoint,
         on_epoch=record, world=place,
     )  # fmt: skip
     if place.rank == 0:

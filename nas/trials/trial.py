@@ -10,20 +10,19 @@ without the driver knowing.
 
 from __future__ import annotations
 
-import errno
-import gc
 import importlib
 import json
 import logging
 import math
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from proxy_tasks.engine import Epoch, Outcome
+from proxy_tasks.machine_errors import is_disk_full, is_out_of_memory
+from proxy_tasks.memory import give_back, limit
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 
@@ -173,11 +172,13 @@ def run(job: Job, objective: Objective, report: Callable[[Epoch], bool]) -> Endi
         outcome = objective.run(job.arch, job.seed, job.proxy, checkpoint, report)
     except Exception as error:
         log.exception("trial %s failed", job.key)
-        if _is_disk_full(error):
-            return Ending("disk", "no space left on the device", hardware=_hardware(objective))
-        status = "memory" if _is_out_of_memory(error) else "failed"
-        _release_memory()
-        return Ending(status, _sentence(error), hardware=_hardware(objective))
+        if is_disk_full(error):
+            ending = Ending("disk", "no space left on the device", hardware=_hardware(objective))
+        else:
+            status = "memory" if is_out_of_memory(error) else "failed"
+            ending = Ending(status, _sentence(error), hardware=_hardware(objective))
+        give_back(error)
+        return ending
     return _ending(outcome, _hardware(objective))
 
 
@@ -191,28 +192,6 @@ def _ending(outcome: Outcome, hardware: str) -> Ending:
     elif status == "complete" and not (points and math.isfinite(points[-1][1])):
         status, reason = "failed", f"L_error is {points[-1][1] if points else 'missing'} after the last epoch"
     return Ending(status, reason, points, metrics, seconds, hardware)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
-
-
-def _is_disk_full(error: BaseException | None) -> bool:
-    """Also where the disk's own error lies behind torch's, which names a line of its writer."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _release_memory() -> None:
-    """Give what a failed run held back to the device, or the next trial of this process starts short."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
 
 
 def _sentence(error: Exception) -> str:
@@ -230,15 +209,25 @@ def _hardware(objective: Objective) -> str:
 class ProxyTraining:
     """The real objective: the network trained on a data set under the proxy's settings."""
 
-    def __init__(self, data: str, device: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self, data: str, device: str = "auto", threads: int = 0, gpu_share: float = 1.0, launch: str = "auto"
+    ) -> None:
+        """gpu_share: of a GPU's memory, which other processes have the rest of;  launch: see engine.fit."""
         self.data, self.device, self.threads = data, device, threads
+        self.gpu_share, self.launch = gpu_share, launch
         self._tasks: dict[str, Any] = {}
 
     def facts(self, proxy: Proxy, *, progress: bool = False) -> Facts:
-        """Read the data and score its mean face; ValueError where a batch cannot be filled."""
-        from proxy_tasks.engine import Length
+        """Read the data and score its mean face; ValueError where a batch cannot be filled.
 
-        task = self._task(proxy, progress=progress)
+        On the CPU: what the driver put on a GPU would lie there for the whole search.
+        """
+        from proxy_tasks.engine import Length, resolve_device
+        from proxy_tasks.jmlr.task import JmlrTask
+
+        task = JmlrTask.open(Path(self.data), proxy, device="cpu", progress=progress)
+        if resolve_device(self.device).type == "cpu":
+            self._tasks[proxy.id] = task
         Length.of(proxy, task.train_size)  # data too small for a batch is a wrong request, not failed trials
         subjects = {str(s) for s in task.cache.subjects}
         baseline = {k: float(v) for k, v in task.baseline().items()}
@@ -259,13 +248,19 @@ class ProxyTraining:
         import torch
 
         from proxy_tasks.backbone import build_model
-        from proxy_tasks.engine import fit
+        from proxy_tasks.engine import fit, resolve_device
 
         if self.threads:
             torch.set_num_threads(self.threads)
+        limit(resolve_device(self.device), self.gpu_share)
         task = self._task(proxy)
-        model = build_model(spec, task.outputs, seed=seed)
-        return fit(model, task, proxy, seed=seed, device=self.device, checkpoint=checkpoint, on_epoch=report)
+        try:
+            return fit(
+                build_model(spec, task.outputs, seed=seed), task, proxy, seed=seed, device=self.device,
+                checkpoint=checkpoint, on_epoch=report, launch=self.launch,
+            )  # fmt: skip
+        finally:
+            give_back()  # or the next network's layers find the allocator cut for this one's
 
     def hardware(self) -> str:
         from proxy_tasks.engine import hardware

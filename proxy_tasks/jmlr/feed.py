@@ -1,9 +1,10 @@
 """Batches of crops and labels on the device, from memory-mapped arrays.
 
-Where the samples fit in half of a GPU's free memory they are copied there once
-and gathered there: a step then reads nothing from the host. Otherwise a thread
-gathers the next batches into pinned memory while the device computes. On a CPU
-the memory map is gathered in place, so that workers share its pages.
+Where the samples fit in what a process may keep on its GPU (proxy_tasks.memory)
+they are copied there once and gathered there: a step then reads nothing from the
+host. Feeds of the same rows share one copy. Otherwise a thread gathers the next
+batches into pinned memory while the device computes. On a CPU the memory map is
+gathered in place, so that workers share its pages.
 tests/test_jmlr_feed.py; cost in tests/bench/bench_engine.py.
 
 Notation   b  images of a batch     S  crop side, pixels     V  vertices
@@ -11,8 +12,10 @@ Notation   b  images of a batch     S  crop side, pixels     V  vertices
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,15 +23,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from proxy_tasks import memory
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.heads import to_crop
 
 AHEAD = 3  # batches gathered before they are asked for
-RESIDENT_SHARE = 0.5  # of the device's free memory
 CHUNK = 4096  # samples a copy when filling the device
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Batch:
     """images (b, S, S, 3) uint8 RGB; verts (b, V, 3) metres; points (b, V, 2) full-image pixels;
     crop (b, 2, 3), full-image to crop pixels."""
@@ -56,6 +59,9 @@ class Batch:
         return Batch(*(t.index_select(0, index) for t in self.tensors()))
 
 
+_resident: weakref.WeakValueDictionary[tuple[str, str, str], Batch] = weakref.WeakValueDictionary()
+
+
 class Feed:
     """Some rows of a crop cache, as batches on a device."""
 
@@ -63,7 +69,8 @@ class Feed:
         """rows (n,) are indices into the cache; batches are asked for by position in `rows`."""
         self.rows, self.device = rows, device
         self.arrays = tuple(a for a in (cache.images, cache.verts, cache.points, cache.crop) if a is not None)
-        self.resident = self._upload() if device.type == "cuda" and self._fits() else None
+        self._source = str(cache.path)
+        self.resident = self._kept() if device.type == "cuda" else None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,7 +79,7 @@ class Feed:
         """One batch for each index tensor (b,) of `plan`, in order."""
         if self.resident is not None:
             for index in plan:
-                yield self.resident.take(index.to(self.device, non_blocking=True))
+                yield self.resident.take(_pinned(index).to(self.device, non_blocking=True))
         elif self.device.type == "cuda":
             yield from self._prefetched(plan)
         else:
@@ -83,12 +90,34 @@ class Feed:
         """All samples once, in order."""
         return self.batches(torch.arange(len(self)).split(batch))
 
+    def labels(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """verts (b, V, 3) and crop_points (b, V, 2) of all samples once, in order, on the CPU; no images."""
+        for index in np.array_split(self.rows, range(batch, len(self), batch)):
+            verts, points, crop = (torch.from_numpy(np.take(a, index, axis=0)) for a in self.arrays[1:])
+            yield verts, to_crop(points, crop)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all samples, which they take on a device where they are kept."""
+        return len(self) * sum(a[0].nbytes for a in self.arrays)
+
     def _gather(self, index: np.ndarray) -> Batch:
         return Batch(*(torch.from_numpy(np.take(a, self.rows[index], axis=0)) for a in self.arrays))
 
-    def _fits(self) -> bool:
-        each = sum(a[0].nbytes for a in self.arrays)
-        return each * len(self.rows) <= RESIDENT_SHARE * torch.cuda.mem_get_info(self.device)[0]
+    def _kept(self) -> Batch | None:
+        """All samples on the device, where there is room; another feed's copy of them where there is one."""
+        key = (self._source, hashlib.sha256(self.rows.tobytes()).hexdigest(), str(self.device))
+        kept = _resident.get(key)
+        if kept is None and self.nbytes <= memory.resident_budget(self.device):
+            try:
+                kept = self._upload()
+            except torch.OutOfMemoryError as error:  # another process was quicker
+                memory.give_back(error)
+                return None
+            _resident[key] = kept
+            memory.note_resident(self.device, key, self.nbytes)
+            weakref.finalize(kept, memory.note_resident, self.device, key, 0).atexit = False
+        return kept
 
     def _upload(self) -> Batch:
         """All samples on the device, filled in place: joining chunks would take their memory twice."""
@@ -134,3 +163,8 @@ class Feed:
         finally:
             stop.set()
             thread.join()
+
+
+def _pinned(index: Tensor) -> Tensor:
+    """So that its way to the device is not waited for."""
+    return index.pin_memory() if torch.cuda.is_available() else index

@@ -40,13 +40,25 @@ def to_full_image(points: Tensor, crop: Tensor) -> Tensor:
     points (B, V, 2);  crop (B, 2, 3) takes homogeneous full-image pixels to crop pixels
     returns (B, V, 2)
     """
-    inverse = torch.linalg.inv(crop[:, :, :2])
-    return (points - crop[:, None, :, 2]) @ inverse.transpose(1, 2)
+    (a, b), (c, d) = (row.unbind(-1) for row in crop[:, :, :2].unbind(1))
+    inverse = torch.stack([d, -b, -c, a], dim=-1).view(-1, 2, 2) / (a * d - b * c)[:, None, None]
+    return _mapped(points - crop[:, None, :, 2], inverse)
 
 
 def to_crop(points: Tensor, crop: Tensor) -> Tensor:
     """Full-image pixels (B, V, 2) to crop pixels (B, V, 2), by crop (B, 2, 3)."""
-    return points @ crop[:, :, :2].transpose(1, 2) + crop[:, None, :, 2]
+    return _mapped(points, crop[:, :, :2]) + crop[:, None, :, 2]
+
+
+def _mapped(points: Tensor, matrix: Tensor) -> Tensor:
+    """matrix (B, 2, 2) times each of points (B, V, 2).
+
+    Spelt out, since a GPU may round the factors of a float32 matrix product to 11 bits: a tenth of a pixel
+    here, 0.2 mm of L_error for a perfect prediction.
+    """
+    x, y = points.unbind(-1)
+    (a, b), (c, d) = (row[:, :, None].unbind(1) for row in matrix.unbind(1))
+    return torch.stack([a * x + b * y, c * x + d * y], dim=-1)
 
 
 def unflip(verts: Tensor, points: Tensor, flip_index: Tensor, size: int) -> tuple[Tensor, Tensor]:

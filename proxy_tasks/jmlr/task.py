@@ -7,6 +7,7 @@ starts as the trivial baseline and every step is spent on what the pixels add. t
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from proxy_tasks.proxy import Proxy
 from proxy_tasks.task import Step, World
 
 EVALUATE_BATCH = {"cpu": 256, "cuda": 2048}  # images scored together; poses on a GPU want thousands
+INPUT_BYTES = 256 * 2**20  # of float32 pixels that a network is given at once while it is scored
 SPLIT_SEED = 0  # of the subject-wise split: one for all runs, so that all are scored on the same people
 
 
@@ -72,6 +74,7 @@ class JmlrTask:
         self.edges = Edges(self.topology.triangles, self.device)
         self.weights = Weights()
         self._mean: Tensor | None = None
+        self._rows_id: str | None = None
 
     @classmethod
     def open(
@@ -100,13 +103,36 @@ class JmlrTask:
 
     @property
     def mean_target(self) -> Tensor:
-        """(5V,) mean normalised target of the training samples."""
+        """(5V,) mean normalised target of the training samples; reads their labels alone."""
         if self._mean is None:
-            total = torch.zeros(self.outputs, dtype=torch.float64, device=self.device)
-            for batch in self.train.in_order(self.together):
-                total += heads.encode(batch.verts, batch.crop_points, self.proxy.resolution).double().sum(0)
-            self._mean = (total / self.train_size).float()
+            total = torch.zeros(self.outputs, dtype=torch.float64)
+            for verts, points in self.train.labels(self.together):
+                total += heads.encode(verts, points, self.proxy.resolution).double().sum(0)
+            self._mean = (total / self.train_size).float().to(self.device)
         return self._mean
+
+    @property
+    def rows_id(self) -> str:
+        """Hash of the rows that it trains and validates on, in order, 16 hex digits.
+
+        The same wherever the same images could be read. A worker whose rows are not the driver's would score
+        its trials on other images.
+        """
+        if self._rows_id is None:
+            names = hashlib.sha256()
+            for rows in (self.train.rows, self.validation.rows):
+                columns = (self.cache.subjects, self.cache.actions, self.cache.img_ids)
+                names.update(
+                    "\n".join("/".join(row) for row in zip(*(c[rows] for c in columns), strict=True)).encode()
+                )
+                names.update(b"\0")
+            self._rows_id = names.hexdigest()[:16]
+        return self._rows_id
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes that its samples take on a GPU where they are kept there; its second task shares them."""
+        return self.train.nbytes + self.validation.nbytes
 
     def prepare(self, model: nn.Module) -> None:
         """Start a network of proxy_tasks.backbone at the training set's mean face."""
@@ -155,7 +181,13 @@ class JmlrTask:
         returns verts (b, V, 3) metres, points (b, V, 2) full-image pixels
         """
         flip_index = self.flip_index if flip else None
-        return heads.reconstruct(predict, normalise(images), crop, flip_index)
+        size = max(64, INPUT_BYTES // (4 * images[0].numel()))
+        parts = [
+            heads.reconstruct(predict, normalise(some), theirs, flip_index)
+            for some, theirs in zip(images.split(size), crop.split(size), strict=True)
+        ]
+        verts, points = zip(*parts, strict=True)
+        return torch.cat(verts), torch.cat(points)
 
     def baseline(self) -> dict[str, float]:
         """Score of the training set's mean vertices and landmarks given for every image."""
