@@ -1,4 +1,4 @@
-"""Where files that can be made again are kept between runs."""
+"""This machine: where what can be made again is kept between runs, and how many cores there are."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def cache_root() -> Path:
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base).expanduser() / "jmlr-nas"
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

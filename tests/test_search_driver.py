@@ -7,11 +7,11 @@ from nas_tools import driver, plan, proposals, search, small_plan
 from nas.record.run_dir import RunDir
 from nas.record.select import select
 from nas.record.store import REPEATS, Store
-from nas.search.driver import DONE, Driver
+from nas.search.driver import Driver
 from nas.trials.inprocess import run_all
 from nas.trials.on_ray import Asha
 from nas.trials.standin import Standin
-from nas.trials.trial import Ending, Job, run
+from nas.trials.trial import DONE, Ending, Job, run
 
 
 def test_a_search_trains_the_control_with_its_seeds_then_proposals_then_races(tmp_path):

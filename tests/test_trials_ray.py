@@ -179,22 +179,22 @@ def refused(out, *more):
 
 
 def test_without_a_cluster_to_join_a_search_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
-    from nas.trials import on_ray
+    from nas.trials import cluster
 
     def alone(**options):
         raise ConnectionError("Could not find any running Ray instance.")
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(on_ray.ray, "init", alone)
+    monkeypatch.setattr(cluster.ray, "init", alone)
     text = refused(tmp_path / "run", "--ray-address", "auto")
     assert "no Ray cluster answers on this machine: start one with `ray start --head`" in text
 
 
 def test_where_no_node_holds_a_trial_the_search_is_refused_and_leaves_nothing(tmp_path, monkeypatch):
-    from nas.trials import on_ray
+    from nas.trials import cluster
 
-    monkeypatch.setattr(on_ray, "connect", lambda address: None)
-    monkeypatch.setattr(on_ray, "_nodes", lambda: [{"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}])
+    monkeypatch.setattr(cluster, "connect", lambda address: None)
+    monkeypatch.setattr(cluster, "nodes", lambda: [{"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}])
     text = refused(tmp_path / "run", "--cpus-per-trial", "9")
     assert "a trial needs 9 CPUs and 0 GPUs" in text and "8 CPUs and 1 GPUs" in text
 

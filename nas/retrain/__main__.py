@@ -117,7 +117,8 @@ class RayLauncher:
         self.run, self.processes, self.gpu, self.address = run, processes, gpu, address
 
     def __enter__(self) -> RayLauncher:
-        from nas.trials.on_ray import NoRoom, Resources, connect, count_slots
+        from nas.trials.cluster import connect, count_slots
+        from nas.trials.resources import NoRoom, Resources
 
         # Workers' logs stay in Ray's session: one says the same thing every second. Errors arrive anyway.
         connect(self.address, log_to_driver=False)

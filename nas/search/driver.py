@@ -27,14 +27,13 @@ from nas.record.store import REPEATS, Store, StoreError, TrialRecord
 from nas.search import race
 from nas.search.plan import ENOUGH_TO_NARROW, Plan
 from nas.search.suggest import Suggester
-from nas.trials.trial import Ending, Job
+from nas.trials.trial import DONE, Ending, Job
 from proxy_tasks.engine import Epoch
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec, FeasibleSet
 
 log = logging.getLogger(__name__)
 
-DONE = "done"  # what `next` says when nothing is left to do
 ATTEMPTS = 3  # a job whose worker dies this often is recorded as failed
 
 

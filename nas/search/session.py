@@ -25,9 +25,10 @@ from nas.search.interrupts import Interrupts
 from nas.search.plan import Plan, resolve
 from nas.search.provenance import describe
 from nas.trials.resources import NoRoom, Resources, check_address
-from nas.trials.trial import Facts, ObjectiveSpec, cores
+from nas.trials.trial import Facts, ObjectiveSpec
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
+from space.machine import cores
 
 RUNS = Path("runs")
 
@@ -268,9 +269,9 @@ def _launcher(session: Session) -> contextlib.AbstractContextManager[None]:
     """Ray, up for as long as the search runs; found missing before the store is made."""
     if session.config.launcher == "inprocess":
         return contextlib.nullcontext()
-    from nas.trials import on_ray
+    from nas.trials.cluster import cluster
 
-    return on_ray.cluster(session.resources, session.run_dir.path)
+    return cluster(session.resources, session.run_dir.path)
 
 
 def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts) -> None:

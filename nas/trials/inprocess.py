@@ -1,6 +1,6 @@
 """Run the driver's jobs one after another in this process: no Ray, no waiting for actors.
 
-The contract is that of nas/trials/on_ray.py: ask the driver, train, report, tell. For
+The contract is that of nas/trials/on_ray.py: ask for a job, train, report, tell. For
 debugging, for tests, and for machines where Ray is not welcome
 (`--launcher inprocess`).
 """
@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from nas.search.driver import DONE, Driver
-from nas.trials.trial import Job, Objective, run
+from nas.trials.trial import DONE, Job, Jobs, Objective, run
 from proxy_tasks.engine import Epoch
 
 
@@ -32,31 +31,31 @@ class _Unguarded:
 
 
 def run_all(
-    driver: Driver,
+    jobs: Jobs,
     objective: Objective,
     rungs: Rungs | None = None,
     *,
     tick: Callable[[], Any] = lambda: None,
     interrupts: Guard | None = None,
 ) -> None:
-    """Until the driver has nothing left. `tick` is called after every validation and may raise."""
+    """Until no job is left. `tick` is called after every validation and may raise."""
     guard = interrupts or _Unguarded()
-    driver.slots = 1
-    while (job := driver.next()) != DONE:
+    jobs.slots = 1
+    while (job := jobs.next()) != DONE:
         assert isinstance(job, Job), "one job at a time: nothing can be in flight here"
         guard.safe = True
-        ending = run(job, objective, _reporter(driver, job, rungs, tick, guard))
+        ending = run(job, objective, _reporter(jobs, job, rungs, tick, guard))
         guard.safe = False
-        driver.ended(job, ending)
+        jobs.ended(job, ending)
         tick()
 
 
 def _reporter(
-    driver: Driver, job: Job, rungs: Rungs | None, tick: Callable[[], Any], guard: Guard
+    jobs: Jobs, job: Job, rungs: Rungs | None, tick: Callable[[], Any], guard: Guard
 ) -> Callable[[Epoch], bool]:
     def report(epoch: Epoch) -> bool:
         guard.safe = False  # the store is about to be written
-        driver.progress(job, epoch)
+        jobs.progress(job, epoch)
         tick()
         guard.safe = True
         return rungs is None or rungs.goes_on(job, epoch)

@@ -17,53 +17,28 @@ pending trial must exist when another ends, or the actor is thrown away.
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-# Before Ray is imported: offline, quiet, results one by one, no restore files every ten seconds.
-_SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
-    "TUNE_RESULT_BUFFER_LENGTH": "1",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
-for _name, _value in _SETTINGS.items():
-    os.environ.setdefault(_name, _value)
+from nas.trials.cluster import FOLDER, count_slots, is_alive, nodes  # first: it sets what Ray reads at import
 
-import ray  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
+# isort: split
+from ray import tune
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
-from nas.record.store import TrialRecord  # noqa: E402
-from nas.search.driver import DONE, Driver  # noqa: E402
-from nas.trials.resources import NoRoom, Resources, check_address, no_cluster  # noqa: E402
-from nas.trials.rungs import REDUCTION, first_rung  # noqa: E402
-from nas.trials.trial import Ending, Job, Objective, ObjectiveSpec, cores, run  # noqa: E402
-from proxy_tasks.engine import Epoch  # noqa: E402
-
-log = logging.getLogger(__name__)
+from nas.record.store import TrialRecord
+from nas.trials.resources import Resources
+from nas.trials.rungs import REDUCTION, first_rung
+from nas.trials.trial import DONE, Ending, Job, Jobs, Objective, ObjectiveSpec, run
+from proxy_tasks.engine import Epoch
 
 SPARE = 1  # trials that wait for an actor, so that one that ends finds its successor
-OBJECT_STORE = 128 * 2**20  # bytes; results are small, and /dev/shm of a container often is too
-_FOLDER = "ray"  # inside the run directory, for as long as Ray runs
-START_ATTEMPTS = 4
 REFRESH = 10.0  # seconds between looks at the cluster's size
 
 
@@ -127,9 +102,9 @@ class Asha(FIFOScheduler):
 class _Source(Searcher):
     """Asks the driver for jobs and tells it what became of them; Ray sees nothing else of the search."""
 
-    def __init__(self, driver: Driver, objective: ObjectiveSpec) -> None:
+    def __init__(self, jobs: Jobs, objective: ObjectiveSpec) -> None:
         super().__init__(metric="l_error_mm", mode="min")
-        self._driver = driver
+        self._jobs = jobs
         self._objective = json.dumps({"path": objective.path, "arguments": objective.arguments})
         self._live: dict[str, Job] = {}
         self._is_over = False
@@ -146,9 +121,9 @@ class _Source(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The driver's next job as a trial's config; None while it has none or enough wait."""
-        if len(self._live) >= self._driver.slots + SPARE:
+        if len(self._live) >= self._jobs.slots + SPARE:
             return None
-        job = self._guarded(self._driver.next)
+        job = self._guarded(self._jobs.next)
         if job == DONE:
             self._is_over = True
             return Searcher.FINISHED
@@ -167,7 +142,7 @@ class _Source(Searcher):
         epoch, known = Epoch(**json.loads(result["epoch"])), self._epochs[trial_id]
         if not known or known[-1].number < epoch.number:
             known.append(epoch)
-            self._guarded(self._driver.progress, self._live[trial_id], epoch)
+            self._guarded(self._jobs.progress, self._live[trial_id], epoch)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -183,7 +158,7 @@ class _Source(Searcher):
             ending = Ending("lost", "the worker process died")
         else:
             ending = _stopped(epochs, (result or {}).get("hardware", ""))
-        self._guarded(self._driver.ended, job, ending)
+        self._guarded(self._jobs.ended, job, ending)
 
     def _guarded(self, act: Callable[..., Any], *arguments: Any) -> Any:
         """An error of the driver (a full disk, say) ends the search; Ray would log it and go on."""
@@ -253,79 +228,8 @@ class _Tick(tune.Callback):
         self._tick()
 
 
-def connect(address: str | None, *, log_to_driver: bool = True) -> None:
-    """Join the Ray cluster at `address`, or start Ray on this machine; NoRoom where no cluster answers.
-
-    Ray gives its own processes 30 seconds to start, which a busy machine can need more than once.
-    """
-    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": log_to_driver}
-    if address is None:
-        options |= {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
-    else:
-        options["address"] = address
-    if address is not None:
-        check_address(address)
-        try:
-            ray.init(**options)
-        except (ConnectionError, ValueError) as error:
-            raise NoRoom(no_cluster(address)) from error
-        return
-    for attempt in range(1, START_ATTEMPTS + 1):
-        try:
-            ray.init(**options)
-            return
-        except Exception as error:  # Ray raises a bare Exception when a node is slow to start
-            log.warning("Ray did not start (attempt %d): %s", attempt, error)
-            ray.shutdown()
-            problem = str(error).splitlines()[0]
-    raise RuntimeError(
-        f"Ray did not start on this machine ({problem}): try again when it is less busy, "
-        "or use --launcher inprocess, which works without Ray"
-    )
-
-
-@contextmanager
-def cluster(resources: Resources, folder: Path) -> Iterator[None]:
-    """Ray started or joined, then left and swept out of `folder`; NoRoom where not even one trial fits."""
-    connect(resources.address)
-    try:
-        if count_slots(resources) == 0:
-            nodes = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in _nodes())
-            raise NoRoom(
-                f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, and no node has that "
-                f"({nodes}): lower --cpus-per-trial or --gpus-per-trial"
-            )
-        yield
-    finally:
-        ray.shutdown()  # first, or its workers write on
-        shutil.rmtree(folder / _FOLDER, ignore_errors=True)
-
-
-def _nodes() -> list[dict[str, float]]:
-    return [n["Resources"] for n in ray.nodes() if n["Alive"]]
-
-
-def _is_alive() -> bool:
-    """Whether any node of the cluster is left; without one Tune would wait for ever."""
-    try:
-        return bool(_nodes())
-    except Exception:  # the control service is gone as well
-        return False
-
-
-def count_slots(resources: Resources) -> int:
-    """Trials that fit on the cluster at once; a trial does not span nodes."""
-    total = 0
-    for node in _nodes():
-        fits = math.floor(node.get("CPU", 0) / resources.cpus + 1e-6)
-        if resources.gpus:
-            fits = min(fits, math.floor(node.get("GPU", 0) / resources.gpus + 1e-6))
-        total += fits
-    return total
-
-
 def run_all(
-    driver: Driver,
+    jobs: Jobs,
     objective: ObjectiveSpec,
     resources: Resources,
     rungs: Asha | None,
@@ -334,9 +238,9 @@ def run_all(
     tick: Callable[[], Any] = lambda: None,
 ) -> None:
     """Until the driver has nothing left, in a `cluster`. `tick` may raise (not an Exception) to leave."""
-    driver.slots = count_slots(resources)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(driver.slots + SPARE)
-    source, looked = _Source(driver, objective), time.monotonic()
+    jobs.slots = count_slots(resources)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(jobs.slots + SPARE)
+    source, looked = _Source(jobs, objective), time.monotonic()
 
     def on_step() -> None:
         nonlocal looked
@@ -344,10 +248,10 @@ def run_all(
             raise _Leave
         if time.monotonic() - looked > REFRESH:
             looked = time.monotonic()
-            if not _is_alive():
+            if not is_alive():
                 source.error = RuntimeError("Ray's own processes died under the search")
                 raise _Leave
-            driver.slots = max(1, count_slots(resources))
+            jobs.slots = max(1, count_slots(resources))
         tick()
 
     try:
@@ -371,7 +275,7 @@ def _tuner(
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(
-            name=_FOLDER,
+            name=FOLDER,
             storage_path=str(folder.resolve()),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=0),
@@ -386,5 +290,5 @@ def _bundle(config: dict[str, Any], resources: Resources) -> tune.PlacementGroup
     if resources.gpus:
         bundle["GPU"] = max(1.0, resources.gpus) if config["alone"] else resources.gpus
     elif config["alone"]:
-        bundle["CPU"] = max(node.get("CPU", 0) for node in _nodes())
+        bundle["CPU"] = max(node.get("CPU", 0) for node in nodes())
     return tune.PlacementGroupFactory([bundle])

@@ -14,7 +14,6 @@ import importlib
 import json
 import logging
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ FORMER = {
     "nas.standin": "nas.trials.standin",
     "nas.trial": "nas.trials.trial",
 }  # in runs that were recorded then
+DONE = "done"  # what `Jobs.next` says when nothing is left to do
 NAMED = 50  # rows left out of the data that a record names; the cache's meta.json names all
 
 
@@ -164,6 +164,24 @@ class Ending:
         return cls(**{**values, "points": tuple((int(i), float(v)) for i, v in values["points"])})
 
 
+class Jobs(Protocol):
+    """Where a launcher gets its jobs, and hears what became of them: the driver of a search, say."""
+
+    slots: int  # jobs that run at once; the launcher says
+
+    def next(self) -> Job | str | None:
+        """A job to start now, None where one may come later, DONE where none will."""
+        ...
+
+    def progress(self, job: Job, epoch: Epoch) -> None:
+        """A validation of a job."""
+        ...
+
+    def ended(self, job: Job, ending: Ending) -> None:
+        """A job is over."""
+        ...
+
+
 def run(job: Job, objective: Objective, report: Callable[[Epoch], bool]) -> Ending:
     """Train `job`. Every failure is an Ending; only what ends a process (SystemExit, Ctrl-C) passes."""
     checkpoint = Path(job.checkpoint)
@@ -276,8 +294,3 @@ class ProxyTraining:
                 Path(self.data), proxy, device=self.device, progress=progress
             )
         return self._tasks[proxy.id]
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -47,11 +47,12 @@ from typing import Any
 from nas.record.run_dir import RunDir
 from nas.record.store import Store
 from nas.search.config import SearchConfig
-from nas.search.driver import DONE, Driver
+from nas.search.driver import Driver
 from nas.search.plan import resolve
 from nas.trials.standin import learning_curve
-from nas.trials.trial import Ending, Job, cores
+from nas.trials.trial import DONE, Ending, Job
 from proxy_tasks.engine import Epoch
+from space.machine import cores
 
 
 class Stopwatch:

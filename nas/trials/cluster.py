@@ -1,0 +1,113 @@
+"""Ray started here or joined, and how much fits on it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# Before Ray is imported: offline, quiet, results one by one, no restore files every ten seconds.
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+for _name, _value in _SETTINGS.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+
+from nas.trials.resources import NoRoom, Resources, check_address, no_cluster  # noqa: E402
+from space.machine import cores  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+OBJECT_STORE = 128 * 2**20  # bytes; results are small, and /dev/shm of a container often is too
+FOLDER = "ray"  # inside the run directory, for as long as Ray runs
+START_ATTEMPTS = 4
+
+
+def connect(address: str | None, *, log_to_driver: bool = True) -> None:
+    """Join the Ray cluster at `address`, or start Ray on this machine; NoRoom where no cluster answers.
+
+    Ray gives its own processes 30 seconds to start, which a busy machine can need more than once.
+    """
+    options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": log_to_driver}
+    if address is None:
+        options |= {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+    else:
+        options["address"] = address
+    if address is not None:
+        check_address(address)
+        try:
+            ray.init(**options)
+        except (ConnectionError, ValueError) as error:
+            raise NoRoom(no_cluster(address)) from error
+        return
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray raises a bare Exception when a node is slow to start
+            log.warning("Ray did not start (attempt %d): %s", attempt, error)
+            ray.shutdown()
+            problem = str(error).splitlines()[0]
+    raise RuntimeError(
+        f"Ray did not start on this machine ({problem}): try again when it is less busy, "
+        "or use --launcher inprocess, which works without Ray"
+    )
+
+
+@contextmanager
+def cluster(resources: Resources, folder: Path) -> Iterator[None]:
+    """Ray started or joined, then left and swept out of `folder`; NoRoom where not even one trial fits."""
+    connect(resources.address)
+    try:
+        if count_slots(resources) == 0:
+            each = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in nodes())
+            raise NoRoom(
+                f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, and no node has that "
+                f"({each}): lower --cpus-per-trial or --gpus-per-trial"
+            )
+        yield
+    finally:
+        ray.shutdown()  # first, or its workers write on
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+
+
+def nodes() -> list[dict[str, float]]:
+    """What each node that is alive has, by Ray's names: CPU, GPU."""
+    return [n["Resources"] for n in ray.nodes() if n["Alive"]]
+
+
+def is_alive() -> bool:
+    """Whether any node of the cluster is left; without one Tune would wait for ever."""
+    try:
+        return bool(nodes())
+    except Exception:  # the control service is gone as well
+        return False
+
+
+def count_slots(resources: Resources) -> int:
+    """Trials that fit on the cluster at once; a trial does not span nodes."""
+    total = 0
+    for node in nodes():
+        fits = math.floor(node.get("CPU", 0) / resources.cpus + 1e-6)
+        if resources.gpus:
+            fits = min(fits, math.floor(node.get("GPU", 0) / resources.gpus + 1e-6))
+        total += fits
+    return total
