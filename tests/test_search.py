@@ -19,7 +19,7 @@ from nas.search import __main__ as search
 from nas.search.config import SearchConfig
 from nas.search.flags import to_resumed
 from nas.trials.standin import Standin
-from nas.trials.trial import ProxyTraining
+from nas.trials.training import ProxyTraining
 from proxy_tasks.proxy import Proxy
 
 STANDIN = ["--objective", "nas.trials.standin:Standin", "--launcher", "inprocess"]

@@ -3,7 +3,8 @@
 import numpy as np
 
 from nas.trials.standin import START_MM, Standin, expected_mm, learning_curve
-from nas.trials.trial import ObjectiveSpec, ProxyTraining
+from nas.trials.training import ProxyTraining
+from nas.trials.trial import ObjectiveSpec
 from proxy_tasks.proxy import Proxy
 from space import REFERENCES, Budget, FeasibleSet, Space
 

@@ -187,7 +187,7 @@ def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> Object
     threads = max(1, round(resources.cpus))
     device = "auto" if resources.gpus or config.launcher == "inprocess" else "cpu"
     return ObjectiveSpec(
-        "nas.trials.trial:ProxyTraining", {"data": data, "device": device, "threads": threads}
+        "nas.trials.training:ProxyTraining", {"data": data, "device": device, "threads": threads}
     )
 
 

@@ -1,0 +1,85 @@
+"""The real objective: a network trained under a proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nas.trials.trial import Facts
+from proxy_tasks.engine import Epoch, Outcome
+from proxy_tasks.memory import give_back, limit
+from proxy_tasks.proxy import Proxy
+from space import ArchSpec
+
+
+class ProxyTraining:
+    """The real objective: the network trained on a data set under the proxy's settings."""
+
+    def __init__(
+        self, data: str, device: str = "auto", threads: int = 0, gpu_share: float = 1.0, launch: str = "auto"
+    ) -> None:
+        """gpu_share: of a GPU's memory, which other processes have the rest of;  launch: see engine.fit."""
+        self.data, self.device, self.threads = data, device, threads
+        self.gpu_share, self.launch = gpu_share, launch
+        self._tasks: dict[str, Any] = {}
+
+    def facts(self, proxy: Proxy, *, progress: bool = False) -> Facts:
+        """Read the data and score its mean face; ValueError where a batch cannot be filled.
+
+        On the CPU: what the driver put on a GPU would lie there for the whole search.
+        """
+        from proxy_tasks.engine import Length, resolve_device
+        from proxy_tasks.jmlr.task import JmlrTask
+
+        task = JmlrTask.open(Path(self.data), proxy, device="cpu", progress=progress)
+        if resolve_device(self.device).type == "cpu":
+            self._tasks[proxy.id] = task
+        Length.of(proxy, task.train_size)  # data too small for a batch is a wrong request, not failed trials
+        subjects = {str(s) for s in task.cache.subjects}
+        baseline = {k: float(v) for k, v in task.baseline().items()}
+        return Facts(
+            str(Path(self.data).resolve()), task.fingerprint, len(subjects), len(task.cache.subjects),
+            task.outputs, baseline, tuple(f"{row}: {reason}" for row, reason in task.cache.left_out),
+        )  # fmt: skip
+
+    def run(
+        self,
+        spec: ArchSpec,
+        seed: int,
+        proxy: Proxy,
+        checkpoint: Path,
+        report: Callable[[Epoch], bool],
+    ) -> Outcome:
+        """Train `spec` from `checkpoint` on, where that exists."""
+        import torch
+
+        from proxy_tasks.backbone import build_model
+        from proxy_tasks.engine import fit, resolve_device
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        limit(resolve_device(self.device), self.gpu_share)
+        task = self._task(proxy)
+        try:
+            return fit(
+                build_model(spec, task.outputs, seed=seed), task, proxy, seed=seed, device=self.device,
+                checkpoint=checkpoint, on_epoch=report, launch=self.launch,
+            )  # fmt: skip
+        finally:
+            give_back()  # or the next network's layers find the allocator cut for this one's
+
+    def hardware(self) -> str:
+        from proxy_tasks.engine import hardware
+
+        return hardware(self.device)
+
+    def _task(self, proxy: Proxy, *, progress: bool = False) -> Any:
+        """One open data set a process and proxy, kept for the next job."""
+        from proxy_tasks.jmlr.task import JmlrTask
+
+        if proxy.id not in self._tasks:
+            self._tasks[proxy.id] = JmlrTask.open(
+                Path(self.data), proxy, device=self.device, progress=progress
+            )
+        return self._tasks[proxy.id]
