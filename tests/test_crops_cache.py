@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from proxy_tasks.jmlr import camera
+from proxy_tasks.jmlr.crops import build as build_module
 from proxy_tasks.jmlr.crops import cache as cache_module
 from proxy_tasks.jmlr.crops.cache import CropCache, cache_id, open_cache
 from proxy_tasks.jmlr.wcpa.dataset import DataError, WcpaDataset
@@ -148,6 +150,61 @@ def test_more_damage_than_the_limit_refuses_and_says_what(data: WcpaDataset, tmp
 def test_one_bad_row_is_always_tolerated(data: WcpaDataset, tmp_path: Path):
     _spoil(data, [7])
     assert len(_open(data, tmp_path)) == 29
+
+
+class Flaky:
+    """Storage that fails to give some files, so many times each."""
+
+    def __init__(self, monkeypatch, suffix, times, number=errno.EIO):
+        self.left = {}
+        read = Path.read_bytes
+
+        def fail_at_first(path):
+            if path.name.endswith(suffix) and self.left.setdefault(path, times) > 0:
+                self.left[path] -= 1
+                raise OSError(number, os.strerror(number), str(path))
+            return read(path)
+
+        monkeypatch.setattr(Path, "read_bytes", fail_at_first)
+        monkeypatch.setattr(build_module, "RETRIES", (0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize("suffix", ["_ar.jpg", "_68landmarks.txt", "_info.npz"])
+def test_storage_that_fails_for_a_while_costs_no_row(data, tmp_path, monkeypatch, suffix):
+    cache_id(data, SIDE, "train")  # which reads some labels itself, and remembers
+    flaky = Flaky(monkeypatch, suffix, times=3)
+    cache = _open(data, tmp_path)
+    assert len(cache) == 30 and cache.left_out == () and len(flaky.left) == 30
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ETIMEDOUT, errno.EMFILE])
+def test_storage_that_goes_on_failing_fails_the_build_and_leaves_no_row_out(
+    data, tmp_path, monkeypatch, number
+):
+    with monkeypatch.context() as patch:
+        Flaky(patch, "_ar.jpg", times=10**9, number=number)
+        with pytest.raises(RuntimeError, match=r"_ar\.jpg cannot be read .*see to the storage"):
+            _open(data, tmp_path)
+    assert len(_open(data, tmp_path)) == 30
+
+
+def test_a_row_that_an_older_version_left_out_for_its_storage_is_read_again(data, tmp_path):
+    data.image_path(data.rows["train"][3]).write_bytes(b"not a photograph")
+    cache = _open(data, tmp_path)
+    meta = json.loads((cache.path / "meta.json").read_text())
+    meta["left_out"][0][1] = "a file cannot be read: Input/output error"
+    (cache.path / "meta.json").write_text(json.dumps(meta))
+    assert "photograph" not in str(cache.left_out)
+    assert "cannot be read" not in str(_open(data, tmp_path).left_out)
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(data, monkeypatch):
+    def fails(path):
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(os, "listdir", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        data.refuse_missing()
 
 
 def test_a_repaired_file_comes_back(data: WcpaDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,7 +2,9 @@
 
 Threads do the work: decoding, warping and writing release the interpreter lock, and threads need
 neither a picklable world nor a fork after torch has started its own. A row that is missing or damaged
-is set aside with the reason, and beyond a limit the build refuses.
+is set aside with the reason, and beyond a limit the build refuses. Storage that fails says nothing of a row:
+such a file is read again, and then the build fails, since a row that one node left out for good would have
+its trials scored on other images than those of the other nodes.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from proxy_tasks.jmlr.wcpa.sample import DamagedSample, image_size, read_info, r
 BAD_LIMIT = 0.01  # largest share of a split's rows that may be missing or damaged
 _CHUNK = 16  # rows that a thread takes at once
 _SYNC_SECONDS = 5.0
+RETRIES = (0.5, 2.0, 8.0)  # seconds before a file is read again after storage failed
+LASTING = (PermissionError, IsADirectoryError)  # errors that waiting does not mend
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +130,30 @@ def _store(arrays: RowArrays, index: int, dataset: WcpaDataset, split: str, reso
     """Make and write one row; returns why it cannot be used, or ""."""
     row = dataset.rows[split][index]
     try:
-        fields = make_row(dataset, row, split, resolution)
-    except FileNotFoundError as error:
+        fields = _read(dataset, row, split, resolution)
+    except (FileNotFoundError, NotADirectoryError) as error:
         return f"{Path(error.filename).name} is missing"
     except DamagedSample as error:
         return str(error)
-    except OSError as error:
-        return f"a file cannot be read: {error.strerror}"
     arrays.write(index, fields)
     return ""
+
+
+def _read(dataset: WcpaDataset, row: Row, split: str, resolution: int) -> dict[str, NDArray]:
+    """`make_row`, again where storage failed; RuntimeError where it goes on failing."""
+    for wait in (*RETRIES, None):
+        try:
+            return make_row(dataset, row, split, resolution)
+        except (FileNotFoundError, NotADirectoryError):
+            raise
+        except OSError as error:
+            if wait is None or isinstance(error, LASTING):
+                raise RuntimeError(
+                    f"{error.filename or row} cannot be read ({error.strerror or error}), which says nothing "
+                    "of the data: see to the storage and run the command again, which keeps the crops so far"
+                ) from error
+            time.sleep(wait)
+    raise AssertionError("the last try returns or raises")
 
 
 def refuse_too_many(bad: Sequence[tuple[object, str]], total: int, bad_limit: float) -> None:

@@ -36,6 +36,7 @@ from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
 from proxy_tasks.jmlr.wcpa.topology import Topology
 
 _FORMAT = 1  # raise when the crops or the files' meaning change
+_STORAGE_FAILED = "a file cannot be read"  # for which older versions left rows out that may well be whole
 _NAMES = ("subjects", "actions", "img_ids")
 
 
@@ -178,9 +179,9 @@ def _usable(folder: Path, dataset: WcpaDataset) -> CropCache | None:
         cache = CropCache.load(folder)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    for name, _, facts in meta["left_out"][:16]:
+    for name, reason, facts in meta["left_out"][:16]:
         row = Row(*name.split("/"))
-        if facts != _file_facts(dataset, row):
+        if reason.startswith(_STORAGE_FAILED) or facts != _file_facts(dataset, row):
             return None
     return cache
 
@@ -241,7 +242,7 @@ def _file_facts(dataset: WcpaDataset, row: Row) -> list[list[int] | None]:
         try:
             stat = file.stat()
             facts.append([stat.st_size, stat.st_mtime_ns])
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             facts.append(None)
     return facts
 

@@ -247,8 +247,8 @@ def missing_files(root: Path, rows: Sequence[Row], split: str) -> list[tuple[Row
     def names(key: tuple[str, str, str]) -> frozenset[str]:
         try:
             return frozenset(os.listdir(root.joinpath(*key)))
-        except OSError:
-            return frozenset()
+        except (FileNotFoundError, NotADirectoryError):
+            return frozenset()  # any other error is the storage's, and raised: the files may well be there
 
     with ThreadPoolExecutor(16) as pool:  # directory listings wait on the file system, not on a core
         present = dict(zip(keys, pool.map(names, keys), strict=True))
