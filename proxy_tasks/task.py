@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from proxy_tasks.kind import Samples
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -61,4 +63,22 @@ class Task(Protocol):
 
     def evaluate(self, predict: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """Validation metrics of a function (b, 3, S, S) -> (b, outputs); has `l_error_mm`."""
+        ...
+
+
+class OpenTask(Task, Protocol):
+    """A task on data that is open: what the engine asks, and what a record says about it."""
+
+    samples: Samples
+    split: tuple[tuple[str, ...], tuple[str, ...]]  # training and validation subjects, trainval or not
+    left_out: tuple[str, ...]  # samples that cannot be read, and why
+    target: dict[str, Any]  # what outputs mean beyond their number: networks of different targets do not mix
+
+    @property
+    def validation_size(self) -> int:
+        """Number of validation samples that are scored."""
+        ...
+
+    def baseline(self) -> dict[str, float]:
+        """Metrics of the best constant prediction, as `evaluate` gives them."""
         ...

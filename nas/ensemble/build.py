@@ -22,9 +22,8 @@ from nas.retrain.trained import Member, MemberError, require_alike, require_memb
 from proxy_tasks.engine import hardware, resolve_device
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import Scores, score_images
-from proxy_tasks.jmlr.task import SPLIT_SEED
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-from proxy_tasks.jmlr.wcpa.split import pick_rows, split_subjects
+from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, pick_rows, split_subjects
 
 CHUNK = 1024  # images scored at once
 ENSEMBLE, MEAN = "Ensemble (greedy)", "Mean of all members"

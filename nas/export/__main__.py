@@ -65,6 +65,12 @@ def _run(args: argparse.Namespace) -> int:
     source = open_source(args.source, args.member)
     out = args.out or (Path(args.source) / "export" if Path(args.source).is_dir() else Path("export"))
     RunDir(out).check_place()
+    for name in args.format:
+        if source.formats and name not in source.formats:
+            raise ValueError(
+                f"--format {name} means nothing for the task of {args.source}: it has "
+                f"{', '.join(source.formats)}"
+            )
     if "onnx" in args.format:
         onnx_file.require(source)  # before another format is written
     for name in dict.fromkeys(args.format):

@@ -14,6 +14,7 @@ from nas.record.select import select
 from nas.record.store import Store, TrialRecord
 from nas.retrain.run import read_spec
 from nas.retrain.trained import Member, MemberError, find_members
+from proxy_tasks.kind import DEFAULT, SCORE, find_kind
 from space.arch import ArchSpec
 from space.plan import OUTPUTS
 
@@ -39,7 +40,8 @@ def open_source(target: str, member: str | None = None) -> Source:
         raise RunError(f"{path} has no finished trial, so there is nothing to export yet")
     scores = search_scores(records, best.arch)
     outputs = facts.get("data", {}).get("outputs", OUTPUTS)
-    return Source(best.arch, outputs, best.name, None, 256, scores, provenance(path, facts))
+    origin = provenance(path, facts)
+    return Source(best.arch, outputs, best.name, None, 256, scores, origin, formats_of(facts))
 
 
 def find_member(run: Path, name: str | None) -> Member | None:
@@ -62,7 +64,15 @@ def _trained(run: Path, facts: dict[str, Any], member: Member) -> Source:
     origin["checkpoint"] = {"folder": member.name, "epoch": epoch, "weights_sha256": weights_hash(state)}
     origin["data"] = {"id": member.record["data_id"], "topology": member.record["topology"]["id"]}
     record = member.record
-    return Source(member.arch, record["outputs"], record["name"], state, member.resolution, scores, origin)
+    return Source(
+        member.arch, record["outputs"], record["name"], state, member.resolution, scores, origin,
+        formats_of(facts),
+    )  # fmt: skip
+
+
+def formats_of(facts: dict[str, Any]) -> tuple[str, ...]:
+    """The formats that mean something for networks of this run's task."""
+    return find_kind(facts.get("config", {}).get("task", DEFAULT)).formats
 
 
 def weights_hash(state: dict[str, Tensor]) -> str:
@@ -81,7 +91,7 @@ def retrain_score(member: Member) -> dict[str, Any]:
         "fidelity": record["proxy_id"],
         "seed": record["seed"],
         "trainval": member.trainval,
-        **{key: best[key] for key in ("l_error_mm", *PARTS)},
+        **{key: best[key] for key in (SCORE, *PARTS) if key in best},
     }
 
 
@@ -93,7 +103,7 @@ def search_scores(records: list[TrialRecord], arch: ArchSpec) -> tuple[dict[str,
             "fidelity": r.fidelity,
             "seed": r.seed,
             "role": r.role,
-            "l_error_mm": r.l_error_mm,
+            SCORE: r.l_error_mm,
         }
         for r in records
         if r.arch == arch and r.state == "complete"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proxy_tasks.kind import DEFAULT
 from proxy_tasks.proxy import Proxy
 from space.arch import ArchSpec
 
@@ -24,7 +25,7 @@ NOT_SETTINGS = ("name", "synthetic")  # of a Proxy: what it is called, and faces
 
 @dataclass(frozen=True, slots=True)
 class RetrainJob:
-    """`data` is the folder of a WCPA-layout data set, `data_id` the hash of what is in it."""
+    """`data` is what the task opens, `data_id` the hash of what is in it."""
 
     arch: ArchSpec
     name: str  # of a reference architecture, else ""
@@ -33,12 +34,15 @@ class RetrainJob:
     data: str
     data_id: str
     trainval: bool = False
+    task: str = DEFAULT
 
     @property
     def settings_id(self) -> str:
         """Short hash of schedule, data and split."""
         settings = {k: v for k, v in self.proxy.to_dict().items() if k not in NOT_SETTINGS}
-        text = json.dumps([settings, self.data_id, self.trainval], sort_keys=True)
+        parts: list[Any] = [settings, self.data_id, self.trainval]
+        parts += [self.task] if self.task != DEFAULT else []  # folders of before tasks had names keep theirs
+        text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     @property
@@ -60,6 +64,7 @@ class RetrainJob:
             "data": self.data,
             "data_id": self.data_id,
             "trainval": self.trainval,
+            "task": self.task,
         }
 
     @classmethod

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,7 +22,7 @@ from nas.retrain.folder import RetrainFolder, Row
 from nas.retrain.job import RetrainJob
 from nas.search.display import chatter_to
 from nas.search.plan import find_proxy
-from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+from proxy_tasks.kind import DEFAULT, SCORE, find_kind
 from proxy_tasks.proxy import Proxy
 from space.arch import REFERENCES, ArchSpec
 
@@ -65,27 +66,26 @@ def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
     given = {f.name: getattr(args, f.name, None) for f in fields(Proxy)}
     changes = {name: value for name, value in given.items() if value is not None}
     proxy = schedule(args.proxy, changes, args.batch_per_gpu, place.processes)
-    dataset = WcpaDataset.open(args.data or searched_data(args.run, facts, args.quiet))
-    data = str(dataset.path.resolve())
+    task = facts.get("config", {}).get("task", DEFAULT)
+    data = str(args.data) if args.data else searched_data(args.run, facts, args.quiet)
+    found = find_kind(task).look(data, proxy)
     archs = architectures(args.run, args.top, args.control, args.spec)
     return [
-        RetrainJob(arch, name, proxy, seed, data, dataset.id, args.trainval)
+        RetrainJob(arch, name, proxy, seed, found.path, found.id, args.trainval, task)
         for arch, name in archs.items()
         for seed in dict.fromkeys(args.seed)
     ]
 
 
-def searched_data(run: Path, facts: dict[str, Any], quiet: bool) -> Path:
-    """The data set of the search; synthetic faces that are no longer in the cache are made again."""
+def searched_data(run: Path, facts: dict[str, Any], quiet: bool) -> str | None:
+    """The data set of the search; a task's own that are no longer where they were are made again."""
     where = facts.get("data", {}).get("path")
     if not where:  # a simulation has none
         raise RunError(f"{run} was searched without a data set: give one with --data")
     if not Path(where).exists() and facts.get("config", {}).get("data", where) is None:
-        from nas.search.session import synthesise
-
-        proxy, stream = Proxy.from_dict(facts["proxy"]), None if quiet else sys.stderr
-        return synthesise(proxy, stream, progress=not quiet)
-    return Path(where)
+        proxy, say = Proxy.from_dict(facts["proxy"]), partial(_say, None if quiet else sys.stderr)
+        return find_kind(facts["config"].get("task")).make(proxy, say, progress=not quiet)
+    return str(where)
 
 
 def schedule(name: str, changes: dict[str, object], batch_per_gpu: int | None, processes: int) -> Proxy:
@@ -184,18 +184,18 @@ def run_jobs(
 def _prepare(jobs: Sequence[RetrainJob], run: Path, quiet: bool) -> None:
     """Find out here, where a person sees it, what would stop every job: damaged files, too few images."""
     from proxy_tasks.engine import Length
-    from proxy_tasks.jmlr.task import JmlrTask
 
     if not jobs:
         return
     first = jobs[0]  # all share data and schedule
-    task = JmlrTask.open(first.data, first.proxy, "cpu", progress=not quiet, trainval=first.trainval)
+    kind = find_kind(first.task)
+    task = kind.open(first.data, first.proxy, "cpu", progress=not quiet, trainval=first.trainval)
     Length.of(first.proxy, task.train_size)
     for job in jobs:
-        require_own(RetrainFolder(job.folder(run)).checkpoint, job, task.outputs)
+        require_own(RetrainFolder(job.folder(run)).checkpoint, job, task.outputs, task.target)
 
 
-def require_own(file: Path, job: RetrainJob, outputs: int) -> None:
+def require_own(file: Path, job: RetrainJob, outputs: int, target: dict[str, Any]) -> None:
     """RunError for a checkpoint that another run left in the job's folder; warns of a damaged one."""
     from proxy_tasks import checkpoint as checkpoints
     from proxy_tasks.backbone import build_model
@@ -205,9 +205,10 @@ def require_own(file: Path, job: RetrainJob, outputs: int) -> None:
         return
     fresh = build_model(job.arch, outputs).state_dict()
     found, wanted = ({name: t.shape for name, t in s.items()} for s in (state["model"], fresh))
-    vertices = found["fc.bias"][0] // 5
-    if vertices != outputs // 5:
-        why = f"a network of {vertices:,} vertices, and the data has {outputs // 5:,}"
+    if (has := found["fc.bias"][0]) != outputs:
+        mesh = target.get("topology")
+        what, each = ("vertices", outputs // mesh["vertices"]) if mesh else ("outputs", 1)
+        why = f"a network of {has // each:,} {what}, and the data has {outputs // each:,}"
     elif found != wanted:
         why = f"another architecture than {job.arch.id}"
     else:
@@ -272,25 +273,28 @@ def progress_line(job: RetrainJob, rows: list[Row], row: Row) -> str:
     """What a person reads after an epoch; the time left goes by the last few epochs."""
     total = job.proxy.validations
     so_far = [r for r in rows if r["epoch"] <= row["epoch"]]
-    best = min(r["l_error_mm"] for r in so_far)
+    best, score = min(r[SCORE] for r in so_far), find_kind(job.task).score
     recent = [r["seconds"] for r in so_far[-5:]]
     left = sum(recent) / len(recent) * (total - row["epoch"])
     return (
-        f"{job.folder_name}  {row['epoch']:.0f}/{total}  L_error {row['l_error_mm']:.2f} mm "
+        f"{job.folder_name}  {row['epoch']:.0f}/{total}  {score.text(row[SCORE])} "
         f"(best {best:.2f})  {left / 60:.0f} min left"
     )
 
 
 def summary(jobs: Sequence[RetrainJob], run: Path) -> str:
-    """A line a run: where it is, GFLOPs, best L_error and its epoch."""
-    lines = [f"{'L_error mm':>10}  {'epoch':>5}  {'GFLOPs':>7}  {'status':<9} folder"]
+    """A line a run: where it is, GFLOPs, best score and its epoch."""
+    score = find_kind(jobs[0].task).score
+    lines = [
+        f"{f'{score.label} {score.unit}'.rstrip():>10}  {'epoch':>5}  {'GFLOPs':>7}  {'status':<9} folder"
+    ]
     for job in jobs:
         file = job.folder(run) / "metrics.json"
         record = json.loads(file.read_text()) if file.exists() else {}
-        best = record.get("best") or {"l_error_mm": float("nan"), "epochs_trained": 0}
+        best = record.get("best") or {SCORE: float("nan"), "epochs_trained": 0}
         gigaflops = record.get("macs", job.arch.macs()) / 1e9
         lines.append(
-            f"{best['l_error_mm']:>10.2f}  {best['epochs_trained']:>5.3g}  {gigaflops:>7.3f}  "
+            f"{best[SCORE]:>10.2f}  {best['epochs_trained']:>5.3g}  {gigaflops:>7.3f}  "
             f"{record.get('status', 'not begun'):<9} {job.folder(run)}"
         )
     return "\n".join(lines)

@@ -23,9 +23,8 @@ from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.backbone import build_model
 from proxy_tasks.distributed import distribute, world
 from proxy_tasks.engine import Epoch, Outcome, fit, hardware, resolve_device
-from proxy_tasks.jmlr.task import SPLIT_SEED, JmlrTask
-from proxy_tasks.jmlr.wcpa.split import split_subjects
-from proxy_tasks.task import World
+from proxy_tasks.kind import find_kind
+from proxy_tasks.task import OpenTask, World
 
 
 def train(
@@ -41,11 +40,12 @@ def train(
     `on_epoch` runs in every process after an epoch is recorded; False stops, where all say so.
     """
     place, device = world(), resolve_device(device)
-    task = JmlrTask.open(Path(job.data), job.proxy, device, progress=progress, trainval=job.trainval)
-    if task.cache.data_id != job.data_id:
-        raise RuntimeError(f"the data set {job.data} has changed since the run began: {task.cache.data_id}")
+    kind = find_kind(job.task)
+    task = kind.open(job.data, job.proxy, device, progress=progress, trainval=job.trainval)
+    if task.samples.id != job.data_id:
+        raise RuntimeError(f"the data set {job.data} has changed since the run began: {task.samples.id}")
     folder = RetrainFolder(job.folder(run), job.trainval)
-    about = describe(job, task, place, device)
+    about = {**describe(job, task, place, device), "score": kind.score.to_dict()}
     if place.rank == 0:
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.catch_up(about)
@@ -70,10 +70,9 @@ def train(
     return outcome
 
 
-def describe(job: RetrainJob, task: JmlrTask, place: World, device: torch.device) -> dict[str, Any]:
+def describe(job: RetrainJob, task: OpenTask, place: World, device: torch.device) -> dict[str, Any]:
     """What metrics.json says of a run besides its scores; `best.pt` carries it too."""
-    people = sorted(set(task.cache.subjects.tolist()))
-    training, validation = split_subjects(people, SPLIT_SEED)
+    training, validation = task.split
     return {
         **job.to_dict(),
         "arch_id": job.arch.id,
@@ -83,13 +82,13 @@ def describe(job: RetrainJob, task: JmlrTask, place: World, device: torch.device
         "params": job.arch.params(outputs=task.outputs),
         "activations": job.arch.activations(outputs=task.outputs),
         "outputs": task.outputs,
-        "topology": {"id": task.topology.id, "vertices": task.topology.vertex_count},
+        **task.target,
         "split": {
             "id": split_id(validation),
-            "training": len(people) if job.trainval else len(training),
+            "training": len(training) + (len(validation) if job.trainval else 0),
             "validation": len(validation),
         },
-        "images": {"training": len(task.train), "validation": len(task.validation)},
+        "images": {"training": task.train_size, "validation": task.validation_size},
         "processes": place.size,
         "hardware": hardware(device),
         "torch": str(torch.__version__),

@@ -75,18 +75,18 @@ class Member:
             warnings.warn(str(warning.message), stacklevel=2)
         if saved is None:
             raise MemberError(f"{self.folder} has no weights that can be read (best.pt): train it again")
-        about, vertices = saved["about"], self.record["topology"]
+        about = saved["about"]
         mine, theirs = (f"{r['arch_id']} with seed {r['seed']}" for r in (self.record, about))
         if mine != theirs:
             raise MemberError(
                 f"{self.folder / 'best.pt'} is of {theirs}, but metrics.json beside it says {mine}: "
                 "the folder mixes two runs"
             )
-        if about["topology"] != vertices or about["outputs"] != self.record["outputs"]:
+        mine, theirs = (_target(record) for record in (self.record, about))
+        if mine != theirs:
             raise MemberError(
-                f"{self.folder / 'best.pt'} is of a mesh of {about['topology']['vertices']} vertices "
-                f"({about['topology']['id']}), but metrics.json beside it says {vertices['vertices']} "
-                f"({vertices['id']}): the folder mixes two runs"
+                f"{self.folder / 'best.pt'} is of {theirs}, but metrics.json beside it says {mine}: "
+                "the folder mixes two runs"
             )
         return saved["model"]
 
@@ -111,6 +111,13 @@ class Member:
                 f"{self.name} was trained on another mesh ({own['id']}) than that of {where} "
                 f"({topology.id}): give a data set with the same topology"
             )
+
+
+def _target(record: dict[str, Any]) -> str:
+    """What a network's outputs are, in words."""
+    mesh = record.get("topology")
+    meant = f" for a mesh of {mesh['vertices']} vertices ({mesh['id']})" if mesh else ""
+    return f"{record['outputs']} outputs{meant}"
 
 
 def titles(members: Sequence[Member]) -> list[str]:
@@ -166,8 +173,8 @@ def require_alike(members: Iterable[Member]) -> None:
     first, *others = members
     for other in others:
         for key, what in (("data_id", "data sets"), ("split", "subject splits"), ("topology", "meshes")):
-            mine, theirs = first.record[key], other.record[key]
-            if key != "data_id":
+            mine, theirs = first.record.get(key), other.record.get(key)
+            if mine is not None and theirs is not None and key != "data_id":
                 mine, theirs = mine["id"], theirs["id"]
             if mine != theirs:
                 raise MemberError(

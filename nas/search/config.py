@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy_tasks.kind import DEFAULT
+
 
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
@@ -14,6 +16,7 @@ class SearchConfig:
 
     budget: str
     tolerance: float = 0.02
+    task: str = DEFAULT
     data: str | None = None
     proxy: str | None = None
     strategy: str = "tpe"

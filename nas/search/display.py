@@ -23,6 +23,7 @@ from nas.record.run_dir import RunDir
 from nas.search.driver import Driver, Watcher
 from nas.trials.trial import Job
 from proxy_tasks.engine import Epoch
+from proxy_tasks.kind import Score
 
 REFRESH = 0.5  # seconds between redraws of the bar
 LINE_EVERY = 2.0  # seconds between plain lines at least, unless something failed
@@ -82,8 +83,10 @@ def _has_a_screen(stream: TextIO) -> bool:
 class Display(Watcher):
     """Counts, the best, the control, device use and the time left."""
 
-    def __init__(self, driver: Driver, stream: TextIO, *, quiet: bool = False) -> None:
-        self._driver, self._stream = driver, stream
+    def __init__(
+        self, driver: Driver, stream: TextIO, *, quiet: bool = False, score: Score | None = None
+    ) -> None:
+        self._driver, self._stream, self._score = driver, stream, score or Score()
         self._began = self._drawn = self._line = time.monotonic()
         self._fractions: dict[str, float] = {}
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
@@ -129,7 +132,7 @@ class Display(Watcher):
             self._note(job.role, job.arch.id, l_error_mm)
         if self._mode == "lines" and (state == "failed" or time.monotonic() - self._line > LINE_EVERY):
             self._line = time.monotonic()
-            outcome = f"L_error {l_error_mm:.2f} mm" if l_error_mm is not None else f"{state}: {reason}"
+            outcome = self._score.text(l_error_mm) if l_error_mm is not None else f"{state}: {reason}"
             self._print(f"{job.role} {job.arch.id}, seed {job.seed}: {outcome}; {self._summary()}")
 
     def said(self, message: str) -> None:
@@ -181,10 +184,10 @@ class Display(Watcher):
         parts = [f"{self._over()} of at most {self._total()} runs", f"{running}/{slots} running"]
         parts += [f"{n} {state}" for state, n in self._counts.items() if n and state != "complete"]
         if self._best:
-            parts.append(f"best {self._best[0]:.2f} mm {self._best[1]}")
+            parts.append(f"best {self._score.amount(self._best[0])} {self._best[1]}")
         if self._control:
             spread = f" ± {statistics.stdev(self._control):.2f}" if len(self._control) > 1 else ""
-            parts.append(f"control {statistics.fmean(self._control):.2f}{spread} mm")
+            parts.append(f"control {statistics.fmean(self._control):.2f}{spread} {self._score.unit}".rstrip())
         left = self._minutes_left()
         return ", ".join(parts) + (f", {left} left" if left else "")
 

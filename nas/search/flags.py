@@ -44,7 +44,12 @@ def _what(group: Any) -> None:
         "--budget", metavar="FLOPS", help="multiply-adds at 256x256, e.g. 5.1GFLOPs (required)"
     )
     group.add_argument("--tolerance", type=float, metavar="SHARE", help="of the budget, either way (0.02)")
-    group.add_argument("--data", metavar="DIR", help="data set in the WCPA layout (default: synthetic faces)")
+    group.add_argument(
+        "--task", metavar="NAME", help="what is learnt: jmlr, or your own by MODULE:NAME (jmlr)"
+    )
+    group.add_argument(
+        "--data", metavar="DIR", help="the task's data set (default: its own, such as synthetic faces)"
+    )
     group.add_argument(
         "--proxy", metavar="NAME|FILE", help="mini, short, full or a JSON file (by the device)"
     )

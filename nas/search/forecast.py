@@ -13,10 +13,10 @@ import math
 import statistics
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from nas.search.memory import Calibration, calibrate, largest_peak, training_step
 from nas.search.plan import Plan
+from proxy_tasks.kind import DEFAULT, Samples, find_kind
 from proxy_tasks.proxy import Proxy
 
 STEPS = 3  # timed, after one that is not
@@ -43,19 +43,19 @@ class Forecast:
     cache_bytes: float
 
 
-def forecast(plan: Plan, data: Path | None, slots: int, threads: int) -> Forecast:
+def forecast(plan: Plan, data: str | None, slots: int, threads: int, task: str = DEFAULT) -> Forecast:
     """Predict the cost of `plan` on this machine."""
+    kind = find_kind(task)
     import torch
 
     torch.set_num_threads(max(1, threads))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    images = training_images(plan.proxy, data)
+    images = training_images(plan.proxy, kind.look(data, plan.proxy))
     each = seconds_per_run(plan.proxy, images, 1.0)  # in steps, before any is timed: it may be refused
     each *= seconds_per_step(plan, device)
     seconds = device_seconds(plan, each)
     calibration = calibrate(plan) if device.type == "cuda" else Calibration(fixed_bytes=5e8)
     in_cache = images * (1 + VALIDATION)
-    crop = 3 * plan.proxy.resolution**2 + 1220 * (3 + 2) * 4
     runs = plan.runs_at_most()
     return Forecast(
         runs=runs,
@@ -67,7 +67,7 @@ def forecast(plan: Plan, data: Path | None, slots: int, threads: int) -> Forecas
         memory_measured=calibration.measured,
         disk_bytes=slots * CHECKPOINTS * plan.control.params() * 8
         + sum(runs.values()) * (STORE_BYTES + CURVE_BYTES),
-        cache_bytes=in_cache * crop,
+        cache_bytes=in_cache * kind.kept_bytes(plan.proxy),
     )
 
 
@@ -85,17 +85,10 @@ def seconds_per_step(plan: Plan, device: object) -> float:
     return statistics.median(times) * batch / timed
 
 
-def training_images(proxy: Proxy, data: Path | None) -> int:
+def training_images(proxy: Proxy, found: Samples) -> int:
     """Images that a run trains on: four fifths of the subjects, within the proxy's bounds."""
-    if data is None:
-        subjects, frames = proxy.synthetic.subjects, float(proxy.synthetic.frames)
-    else:
-        from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-
-        rows = WcpaDataset.open(data).rows["train"]
-        subjects = len({row.subject_id for row in rows})
-        frames = len(rows) / max(1, subjects)
-    trained = round(subjects * 0.8)
+    frames = found.images / max(1, found.subjects)
+    trained = round(found.subjects * 0.8)
     trained = min(trained, proxy.subjects) if proxy.subjects else trained
     return round(trained * (min(frames, proxy.frames) if proxy.frames else frames))
 

@@ -14,8 +14,9 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from nas.record.run_dir import RunDir, RunError, newest
 from nas.record.store import Store
@@ -26,6 +27,7 @@ from nas.search.plan import Plan, resolve
 from nas.search.provenance import describe
 from nas.trials.resources import NoRoom, Resources, check_address
 from nas.trials.trial import Facts, ObjectiveSpec
+from proxy_tasks.kind import SCORE, Score, find_kind, left_out_sentence
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 from space.machine import cores
@@ -111,13 +113,11 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
         run.check_place()
         if run.holds_a_search():
             raise _occupied(run)
-    if config.data is not None and config.objective is None:
-        folder = Path(config.data).resolve()
-        config = config.replace(data=str(folder))
-        _check_data(folder)
     share = None if config.gpus_per_trial == "auto" else gpu_share(config.gpus_per_trial)
     gpus = _gpus(config)
     plan = _plan(config, saved, gpus)
+    if config.data is not None and config.objective is None:
+        config = config.replace(data=find_kind(config.task).look(config.data, plan.proxy).path)
     if saved is None:
         config = config.replace(trials=plan.trials, finalists=plan.finalists, race_epochs=plan.race_epochs)
         if config.storage:
@@ -133,13 +133,6 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
 def _fresh(budget: str) -> Path:
     safe = "".join(c if c.isalnum() or c in ".-" else "_" for c in budget)
     return RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}"
-
-
-def _check_data(path: Path) -> None:
-    from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-    from proxy_tasks.jmlr.wcpa.split import split_subjects
-
-    split_subjects(WcpaDataset.open(path).subjects(), seed=0)
 
 
 def _gpus(config: SearchConfig) -> int:
@@ -183,21 +176,13 @@ def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None)
 def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> ObjectiveSpec:
     if config.objective is not None:
         return ObjectiveSpec(config.objective, config.objective_args)
-    data = config.data or str(synthetic_folder(plan.proxy))
+    data = config.data or find_kind(config.task).look(None, plan.proxy).path
     threads = max(1, round(resources.cpus))
     device = "auto" if resources.gpus or config.launcher == "inprocess" else "cpu"
     return ObjectiveSpec(
-        "nas.trials.training:ProxyTraining", {"data": data, "device": device, "threads": threads}
+        "nas.trials.training:ProxyTraining",
+        {"data": data, "device": device, "threads": threads, "task": config.task},
     )
-
-
-def synthetic_folder(proxy: Proxy) -> Path:
-    """Where the faces of a proxy without a data set are kept."""
-    from proxy_tasks.jmlr.synthetic import VERSION
-    from space.machine import cache_root
-
-    s = proxy.synthetic
-    return cache_root() / "synthetic" / f"{s.subjects}x{s.frames}_{s.size}px_seed{s.seed}_v{VERSION}"
 
 
 def dry_run(session: Session) -> int:
@@ -212,8 +197,8 @@ def dry_run(session: Session) -> int:
         slots = max(1, round(_gpus(config) / resources.gpus))
     else:
         slots = max(1, int(cores() // resources.cpus))
-    data = Path(config.data) if config.data else None
-    print(tell(forecast(session.plan, data, slots, max(1, round(resources.cpus)))))
+    threads = max(1, round(resources.cpus))
+    print(tell(forecast(session.plan, config.data, slots, threads, config.task)))
     return 0
 
 
@@ -237,7 +222,8 @@ def _search(session: Session, interrupts: Interrupts) -> None:
         store = Store.open(run.path, write=True)
         begins_anew = session.saved is not None and not store.records()
         driver = Driver(plan, store, run.checkpoint)
-        display, curves = Display(driver, stream, quiet=session.quiet), Curves(run)
+        score = Score.of(about)
+        display, curves = Display(driver, stream, quiet=session.quiet, score=score), Curves(run)
         driver.watchers += [display, curves]
         if begins_anew:
             display.said("the store holds no trial yet: the search begins at its first")
@@ -321,8 +307,9 @@ def _facts(session: Session) -> dict[str, Any]:
     """Prepare the data, with faces of our own where none were given, and describe it."""
     progress = sys.stderr.isatty() and not session.quiet
     if session.config.data is None and session.config.objective is None:
-        synthesise(session.plan.proxy, None if session.quiet else sys.stderr, progress=progress)
-    _say(session, "reading the data and scoring the mean face")
+        say = partial(_say, session)
+        find_kind(session.config.task).make(session.plan.proxy, say, progress=progress)
+    _say(session, "reading the data and scoring the baseline")
     objective = session.objective.make()
     try:
         facts: Facts = objective.facts(session.plan.proxy, progress=progress)
@@ -331,13 +318,12 @@ def _facts(session: Session) -> dict[str, Any]:
             session.run_dir.forget()
         raise RunError(str(error)) from error
     if facts.left_out and not progress:  # a progress bar is followed by the same sentence
-        from proxy_tasks.jmlr.crops.cache import left_out_sentence
-
         print(left_out_sentence(facts.left_out, facts.images), file=sys.stderr, flush=True)
     return {
         "data": facts.of_data(),
-        "baseline_l_error_mm": facts.baseline["l_error_mm"],
+        "baseline_l_error_mm": facts.baseline[SCORE],
         "baseline": facts.baseline,
+        "score": facts.score.to_dict(),
         "hardware": objective.hardware(),
     }
 
@@ -345,21 +331,3 @@ def _facts(session: Session) -> dict[str, Any]:
 def _say(session: Session, text: str) -> None:
     if not session.quiet and session.config.objective is None:
         print(text, file=sys.stderr, flush=True)
-
-
-def synthesise(proxy: Proxy, stream: TextIO | None, *, progress: bool) -> Path:
-    """The faces of a proxy without a data set, made once and kept in the cache."""
-    folder = synthetic_folder(proxy)
-    if (folder / "list").exists():
-        return folder
-    from proxy_tasks.jmlr.synthetic.dataset import synthesize
-
-    s = proxy.synthetic
-    if stream is not None:
-        print(f"no --data: synthesising {s.subjects * s.frames:,} faces in {folder}", file=stream, flush=True)
-    try:
-        synthesize(folder, subjects=s.subjects, frames=s.frames, size=s.size, seed=s.seed, progress=progress)
-    except (ValueError, OSError):
-        if not (folder / "list").exists():  # another search may have been first
-            raise
-    return folder

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nas.trials.trial import Facts
 from proxy_tasks.engine import Epoch, Outcome
+from proxy_tasks.kind import find_kind
 from proxy_tasks.memory import give_back, limit
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
+
+if TYPE_CHECKING:
+    from proxy_tasks.task import OpenTask
 
 
 class ProxyTraining:
     """The real objective: the network trained on a data set under the proxy's settings."""
 
     def __init__(
-        self, data: str, device: str = "auto", threads: int = 0, gpu_share: float = 1.0, launch: str = "auto"
+        self,
+        data: str,
+        device: str = "auto",
+        threads: int = 0,
+        gpu_share: float = 1.0,
+        launch: str = "auto",
+        task: str | None = None,
     ) -> None:
         """gpu_share: of a GPU's memory, which other processes have the rest of;  launch: see engine.fit."""
         self.data, self.device, self.threads = data, device, threads
         self.gpu_share, self.launch = gpu_share, launch
-        self._tasks: dict[str, Any] = {}
+        self.kind = find_kind(task)
+        self._tasks: dict[str, OpenTask] = {}
 
     def facts(self, proxy: Proxy, *, progress: bool = False) -> Facts:
         """Read the data and score its mean face; ValueError where a batch cannot be filled.
@@ -30,17 +41,16 @@ class ProxyTraining:
         On the CPU: what the driver put on a GPU would lie there for the whole search.
         """
         from proxy_tasks.engine import Length, resolve_device
-        from proxy_tasks.jmlr.task import JmlrTask
 
-        task = JmlrTask.open(Path(self.data), proxy, device="cpu", progress=progress)
+        task = self.kind.open(self.data, proxy, "cpu", progress=progress)
         if resolve_device(self.device).type == "cpu":
             self._tasks[proxy.id] = task
         Length.of(proxy, task.train_size)  # data too small for a batch is a wrong request, not failed trials
-        subjects = {str(s) for s in task.cache.subjects}
         baseline = {k: float(v) for k, v in task.baseline().items()}
+        found = task.samples
         return Facts(
-            str(Path(self.data).resolve()), task.fingerprint, len(subjects), len(task.cache.subjects),
-            task.outputs, baseline, tuple(f"{row}: {reason}" for row, reason in task.cache.left_out),
+            found.path, task.fingerprint, found.subjects, found.images,
+            task.outputs, baseline, task.left_out, self.kind.score,
         )  # fmt: skip
 
     def run(
@@ -74,12 +84,8 @@ class ProxyTraining:
 
         return hardware(self.device)
 
-    def _task(self, proxy: Proxy, *, progress: bool = False) -> Any:
+    def _task(self, proxy: Proxy, *, progress: bool = False) -> OpenTask:
         """One open data set a process and proxy, kept for the next job."""
-        from proxy_tasks.jmlr.task import JmlrTask
-
         if proxy.id not in self._tasks:
-            self._tasks[proxy.id] = JmlrTask.open(
-                Path(self.data), proxy, device=self.device, progress=progress
-            )
+            self._tasks[proxy.id] = self.kind.open(self.data, proxy, self.device, progress=progress)
         return self._tasks[proxy.id]

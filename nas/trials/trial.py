@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proxy_tasks.engine import Epoch, Outcome
+from proxy_tasks.kind import Score
 from proxy_tasks.machine_errors import is_disk_full, is_out_of_memory
 from proxy_tasks.memory import give_back
 from proxy_tasks.proxy import Proxy
@@ -46,6 +47,7 @@ class Facts:
     outputs: int
     baseline: dict[str, float]  # the mean face for every validation image; l_error_mm and its parts
     left_out: tuple[str, ...] = ()  # rows of the data whose files are missing or damaged, and why
+    score: Score = field(default_factory=Score)  # what the errors are called
 
     def of_data(self) -> dict[str, Any]:
         """What run.json holds under "data"; a few of many rows that were left out are named."""

@@ -23,13 +23,13 @@ from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.losses import Edges, Weights, jmlr_loss
 from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-from proxy_tasks.jmlr.wcpa.split import pick_rows, split_subjects
+from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, pick_rows, split_subjects
+from proxy_tasks.kind import Samples
 from proxy_tasks.proxy import Proxy
 from proxy_tasks.task import Step, World
 
 EVALUATE_BATCH = {"cpu": 256, "cuda": 2048}  # images scored together; poses on a GPU want thousands
 INPUT_BYTES = 256 * 2**20  # of float32 pixels that a network is given at once while it is scored
-SPLIT_SEED = 0  # of the subject-wise split: one for all runs, so that all are scored on the same people
 
 
 class JmlrTask:
@@ -39,7 +39,13 @@ class JmlrTask:
     """
 
     def __init__(
-        self, cache: CropCache, proxy: Proxy, device: torch.device | str = "auto", *, trainval: bool = False
+        self,
+        cache: CropCache,
+        proxy: Proxy,
+        device: torch.device | str = "auto",
+        *,
+        path: str = "",
+        trainval: bool = False,
     ):
         if cache.verts is None or cache.R is None or cache.T is None:
             raise ValueError(f"the {cache.split} split of {cache.path} has no labels to train on")
@@ -48,8 +54,11 @@ class JmlrTask:
         self.camera = cache.K, cache.R, cache.T  # (N, 3, 3), (N, 3, 3), (N, 3), of all rows
         self.topology, self.fingerprint = cache.topology, cache.id
         self.outputs = 5 * self.topology.vertex_count
+        self.target = {"topology": {"id": self.topology.id, "vertices": self.topology.vertex_count}}
+        self.left_out = tuple(f"{row}: {reason}" for row, reason in cache.left_out)
         self.flip_index = torch.as_tensor(self.topology.flip_index, device=self.device)
-        people, others = split_subjects(cache.subjects, SPLIT_SEED)
+        people, others = self.split = split_subjects(cache.subjects, SPLIT_SEED)
+        self.samples = Samples(path, cache.data_id, len(people) + len(others), len(cache))
         rows = pick_rows(
             cache.subjects,
             (*people, *others) if trainval else people,
@@ -95,11 +104,15 @@ class JmlrTask:
         if not is_built(dataset, proxy.resolution):
             dataset.refuse_missing()
         cache = open_cache(dataset, proxy.resolution, "train", progress=progress)
-        return cls(cache, proxy, device, trainval=trainval)
+        return cls(cache, proxy, device, path=str(dataset.path.resolve()), trainval=trainval)
 
     @property
     def train_size(self) -> int:
         return len(self.train)
+
+    @property
+    def validation_size(self) -> int:
+        return len(self.validation)
 
     @property
     def mean_target(self) -> Tensor:

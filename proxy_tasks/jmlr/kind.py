@@ -1,0 +1,87 @@
+"""JMLR by name: faces in the challenge's layout, or synthetic ones; L_error in millimetres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy_tasks.kind import Samples, Score
+from proxy_tasks.proxy import Proxy
+from space.machine import cache_root
+from space.plan import OUTPUTS
+
+if TYPE_CHECKING:
+    import torch
+
+    from proxy_tasks.jmlr.task import JmlrTask
+
+VALUES = OUTPUTS // 5 * (3 + 2)  # float32 labels of a sample, of the challenge's mesh
+
+
+class Jmlr:
+    """Mesh and landmarks of a face (Guo et al. 2022)."""
+
+    name = "jmlr"
+    score = Score("L_error", "mm", "mean face for every image")
+    formats = ("json", "jmlr", "timm", "scrfd", "onnx")
+
+    def look(self, data: str | None, proxy: Proxy) -> Samples:
+        """A data set in the WCPA layout, its files found, its people enough to split; or faces to come."""
+        if data is None:
+            s = proxy.synthetic
+            return Samples(str(synthetic_folder(proxy).resolve()), "", s.subjects, s.subjects * s.frames)
+        from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+        from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, split_subjects
+
+        dataset = WcpaDataset.open(Path(data).resolve())
+        people = dataset.subjects()
+        split_subjects(people, SPLIT_SEED)
+        return Samples(str(dataset.path), dataset.id, len(people), len(dataset.rows["train"]))
+
+    def make(self, proxy: Proxy, say: Callable[[str], None], *, progress: bool = False) -> str:
+        """The proxy's synthetic faces, made once and kept in the cache."""
+        folder = synthetic_folder(proxy).resolve()
+        if (folder / "list").exists():
+            return str(folder)
+        from proxy_tasks.jmlr.synthetic.dataset import synthesize
+
+        s = proxy.synthetic
+        say(f"no --data: synthesising {s.subjects * s.frames:,} faces in {folder}")
+        try:
+            synthesize(
+                folder, subjects=s.subjects, frames=s.frames, size=s.size, seed=s.seed, progress=progress
+            )
+        except (ValueError, OSError):
+            if not (folder / "list").exists():  # another search may have been first
+                raise
+        return str(folder)
+
+    def open(
+        self,
+        data: str,
+        proxy: Proxy,
+        device: torch.device | str = "auto",
+        *,
+        progress: bool = False,
+        trainval: bool = False,
+    ) -> JmlrTask:
+        """The task on a data set; builds the crop cache where it is not there yet."""
+        from proxy_tasks.jmlr.task import JmlrTask
+
+        return JmlrTask.open(Path(data), proxy, device, progress=progress, trainval=trainval)
+
+    def kept_bytes(self, proxy: Proxy) -> int:
+        """A crop and its labels."""
+        return int(3 * proxy.resolution**2 + VALUES * 4)
+
+
+def synthetic_folder(proxy: Proxy) -> Path:
+    """Where the faces of a proxy without a data set are kept."""
+    from proxy_tasks.jmlr.synthetic import VERSION
+
+    s = proxy.synthetic
+    return cache_root() / "synthetic" / f"{s.subjects}x{s.frames}_{s.size}px_seed{s.seed}_v{VERSION}"
+
+
+KIND = Jmlr()
