@@ -8,6 +8,7 @@ from nas_tools import plan
 from nas.search.config import gpu_share
 from nas.search.forecast import asha_share, device_seconds, seconds_per_run, training_images
 from nas.search.memory import Calibration, largest_peak, peak_bytes, slices
+from proxy_tasks.kind import find_kind
 from proxy_tasks.proxy import Proxy, Synthetic
 from space import REFERENCES, ArchSpec
 
@@ -44,8 +45,9 @@ def test_a_slice_is_read_and_made_exact(text, share):
 
 
 def test_the_images_of_a_run_are_four_fifths_of_the_subjects_within_the_proxys_bounds():
-    assert training_images(PROXY, None) == 800
-    assert training_images(PROXY.replace(subjects=10, frames=3), None) == 30
+    faces = find_kind("jmlr").look(None, PROXY)
+    assert training_images(PROXY, faces) == 800
+    assert training_images(PROXY.replace(subjects=10, frames=3), faces) == 30
 
 
 def test_a_run_costs_its_steps_and_its_validations():
