@@ -20,6 +20,7 @@ from space.commandline import Parser, a_path, door
 
 def status(run_dir: Path) -> dict[str, Any]:
     """The state of a search as plain values (docs/search.md lists the keys)."""
+    from nas.record.costs import Latencies, figures, verdict
     from nas.record.run_dir import RunDir
     from nas.record.select import select
     from nas.record.store import Store
@@ -28,7 +29,7 @@ def status(run_dir: Path) -> dict[str, Any]:
     run = RunDir(run_dir)
     about = run.read()
     records = Store.open(run_dir).records()
-    selection = select(records)
+    selection, latencies = select(records), Latencies.of(about)
     counts = Counter(r.state for r in records)
     best, control = selection.best, selection.control
     reasons = Counter(r.reason for r in records if r.state == "failed")
@@ -38,13 +39,15 @@ def status(run_dir: Path) -> dict[str, Any]:
         **{state: counts.get(state, 0) for state in ("complete", "pruned", "failed", "running")},
         "roles": dict(Counter(r.role for r in records)),
         "failures": dict(reasons),
-        "best": best and {"arch": best.arch.id, "gflops": best.macs / 1e9, "l_error_mm": best.mean},
+        "best": best and {"arch": best.arch.id, "l_error_mm": best.mean} | figures(best, latencies),
         "winner": selection.winner and selection.winner.arch.id,
         "control": control
-        and {"arch": control.arch.id, "name": control.name, "l_error_mm": list(control.values)},
+        and {"arch": control.arch.id, "name": control.name, "l_error_mm": list(control.values)}
+        | figures(control, latencies),
+        "latency_of": latencies.where or None,
         "tied": [arch.id for arch in selection.tied],
         "noise_sd_mm": selection.noise_sd_mm,
-        "verdict": selection.verdict,
+        "verdict": verdict(selection, latencies),
         "baseline_l_error_mm": about.get("baseline_l_error_mm"),
         "device_hours": device_hours(about, records),
         "hours": _hours(records),
@@ -59,6 +62,8 @@ def _hours(records: Any) -> float:
 
 def _print(run_dir: Path, found: dict[str, Any]) -> None:
     from nas.record.answer import table
+    from nas.record.costs import Latencies
+    from nas.record.run_dir import RunDir
     from nas.record.select import select
     from nas.record.store import Store
 
@@ -70,7 +75,8 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
     print(f"trials: {counts}; {found['hours']:.2f} h, {found['device_hours']:.2f} device hours")
     for reason, count in found["failures"].items():
         print(f"  failed {count} times: {reason}")
-    print(table(select(Store.open(run_dir).records()), found["baseline_l_error_mm"]))
+    latencies = Latencies.of(RunDir(run_dir).read())
+    print(table(select(Store.open(run_dir).records()), found["baseline_l_error_mm"], latencies))
     print(f"{found['verdict'][0].upper()}{found['verdict'][1:]}.")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nas.trials.resources import device_hours
 
 if TYPE_CHECKING:
+    from nas.record.costs import Latencies
     from nas.record.store import TrialRecord
 
 
@@ -89,6 +90,13 @@ class Run:
     def hours(self, records: Sequence[TrialRecord]) -> float:
         """Device hours of these runs: of a GPU, or of a core where they had none."""
         return device_hours(self.info, records)
+
+    @property
+    def latencies(self) -> Latencies:
+        """Of the finalists and the control, as the search measured them."""
+        from nas.record.costs import Latencies
+
+        return Latencies.of(self.info)
 
     @property
     def baseline_mm(self) -> float | None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from nas.record.costs import Latencies, bargain, figures
+from nas.record.costs import verdict as with_costs
 from nas.record.run_dir import RunDir, write_json
 from nas.record.select import Estimate, Selection
 from nas.record.store import TrialRecord
@@ -15,20 +17,42 @@ LEARNT = 0.9  # of the mean face's error; a proxy above it has told apart almost
 ROWS = 10  # of the final table, the control's row always among them
 
 
-def table(selection: Selection, baseline_mm: float | None, rows: int = ROWS) -> str:
-    """Rank, architecture, GFLOPs and L_error of the best, the control and the trivial baseline."""
+def table(
+    selection: Selection,
+    baseline_mm: float | None,
+    latencies: Latencies = Latencies(),  # noqa: B008  frozen
+    rows: int = ROWS,
+) -> str:
+    """Rank, architecture, costs and L_error of the best, the control and the trivial baseline.
+
+    Parameters and activations are in millions; the milliseconds are measured, and missing where none were.
+    """
     shown = _shown(selection, rows)
     width = max([len(_label(e)) for _, e in shown] + [40])
-    lines = [f"{'rank':>4}  {'architecture':<{width}}  {'GFLOPs':>7}  {'L_error, mm':>15}  runs"]
+    heads = ["GFLOPs", "params", "activ.", *(["ms"] if latencies.measured else [])]
+    costs = "".join(f"  {head:>7}" for head in heads)
+    lines = [f"{'rank':>4}  {'architecture':<{width}}{costs}  {'L_error, mm':>15}  runs"]
     lines += [
-        f"{rank:>4}  {_label(e):<{width}}  {e.macs / 1e9:>7.3f}  {error(e):>15}  {len(e.values):>4}"
+        f"{rank:>4}  {_label(e):<{width}}{_costs(e, latencies)}  {error(e):>15}  {len(e.values):>4}"
         for rank, e in shown
     ]
     if baseline_mm is not None:
-        lines.append(
-            f"{'':>4}  {'mean face for every image (baseline)':<{width}}  {'':>7}  {baseline_mm:>8.2f}"
-        )
+        mean_face = "mean face for every image (baseline)"
+        lines.append(f"{'':>4}  {mean_face:<{width}}{'':>{len(costs)}}  {baseline_mm:>8.2f}")
     return "\n".join(lines)
+
+
+def _costs(e: Estimate, latencies: Latencies) -> str:
+    found = figures(e, latencies)
+    shown = [
+        f"{found['gflops']:.3f}",
+        f"{e.arch.params() / 1e6:.2f} M",
+        f"{e.arch.activations() / 1e6:.2f} M",
+    ]
+    if latencies.measured:
+        ms = latencies.ms(e.arch)
+        shown.append("-" if ms is None else f"{ms:.1f}")
+    return "".join(f"  {text:>7}" for text in shown)
 
 
 def _shown(selection: Selection, rows: int) -> list[tuple[int, Estimate]]:
@@ -49,18 +73,24 @@ def error(e: Estimate) -> str:
 def explain(
     selection: Selection,
     *,
+    latencies: Latencies = Latencies(),  # noqa: B008  frozen
     baseline_mm: float | None = None,
     demonstration: bool = False,
     stopped_early: bool = False,
 ) -> str:
     """The verdict, the gain over the control with its interval, and what the numbers are worth."""
-    lines = [selection.verdict[0].upper() + selection.verdict[1:] + "."]
+    verdict = with_costs(selection, latencies)
+    lines = [verdict[0].upper() + verdict[1:] + "."]
     if selection.gain and selection.best and selection.control:
         gain, low, high = selection.gain
         lines.append(
             f"{selection.best.arch.id} against the control: {_signed(gain)} (95 % interval: {_signed(low)} "
             f"to {_signed(high)}; from one seed to the next {selection.noise_sd_mm:.2f} mm)."
         )
+    if latencies.measured:
+        found = bargain(selection, latencies)
+        beside = f"; the best against the control: {found}" if found and found not in verdict else ""
+        lines.append(f"Milliseconds are of a forward pass, measured on {latencies.where}{beside}.")
     if _flattered(selection):
         lines.append(
             "Architectures that were run again come first: their mean leaves out the run that they were "
@@ -100,7 +130,12 @@ def _signed(gain: float) -> str:
     return f"{abs(gain):.2f} mm {'better' if gain >= 0 else 'worse'}"
 
 
-def write_best(run: RunDir, selection: Selection, records: Sequence[TrialRecord]) -> list[str]:
+def write_best(
+    run: RunDir,
+    selection: Selection,
+    records: Sequence[TrialRecord],
+    latencies: Latencies = Latencies(),  # noqa: B008  frozen
+) -> list[str]:
     """best/<arch id>.json for the best and all tied with it, the first named in best/best.json too."""
     run.best.mkdir(exist_ok=True)
     rows = {e.arch.id: e for e in selection.rows}
@@ -110,23 +145,27 @@ def write_best(run: RunDir, selection: Selection, records: Sequence[TrialRecord]
     if selection.best is not None and selection.best not in chosen:
         chosen.insert(0, selection.best)
     for e in chosen:
-        write_json(run.best / f"{e.arch.id}.json", specification(e, selection, records))
+        write_json(run.best / f"{e.arch.id}.json", specification(e, selection, records, latencies))
     if selection.best is not None:
-        write_json(run.best / "best.json", specification(selection.best, selection, records))
+        write_json(run.best / "best.json", specification(selection.best, selection, records, latencies))
     return [e.arch.id for e in chosen]
 
 
-def specification(e: Estimate, selection: Selection, records: Sequence[TrialRecord]) -> dict[str, Any]:
+def specification(
+    e: Estimate,
+    selection: Selection,
+    records: Sequence[TrialRecord],
+    latencies: Latencies = Latencies(),  # noqa: B008  frozen
+) -> dict[str, Any]:
     """A spec with where it comes from and how it scored."""
     runs = [r for r in records if r.arch == e.arch and r.state == "complete"]
     return {
         "arch": e.arch.to_dict(),
         "id": e.arch.id,
         "name": e.name,
-        "gflops": e.macs / 1e9,
         "macs": e.macs,
-        "params": e.arch.params(),
-        "activations": e.arch.activations(),
+        **figures(e, latencies),
+        "latency_of": latencies.where or None,
         "l_error_mm": {"mean": e.mean, "spread": e.spread, "runs": list(e.values), "fidelity": e.fidelity},
         "winner": selection.winner is e,
         "tied": [arch.id for arch in selection.tied],
@@ -141,7 +180,7 @@ def specification(e: Estimate, selection: Selection, records: Sequence[TrialReco
             }
             for r in runs
         ],
-        "verdict": selection.verdict,
+        "verdict": with_costs(selection, latencies),
     }
 
 

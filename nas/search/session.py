@@ -210,6 +210,7 @@ def _search(session: Session, interrupts: Interrupts) -> None:
     from nas.record.select import select
     from nas.search.display import Curves, Display, chatter_to
     from nas.search.driver import Driver
+    from nas.search.latencies import note_latencies
 
     run, plan = session.run_dir, session.plan
     about = session.saved or _begin(session)
@@ -236,13 +237,18 @@ def _search(session: Session, interrupts: Interrupts) -> None:
         selection = select(records)
         if selection.best is None and not driver.stopped_early:
             raise RuntimeError(nothing_finished(records))
-        write_best(run, selection, records)
+        write_best(run, selection, records)  # before what takes time: an interrupt then loses none of it
+    latencies = note_latencies(
+        run, about, selection, session.objective.make(), say=lambda text: _say(session, text)
+    )
+    write_best(run, selection, records, latencies)
     baseline = about["baseline_l_error_mm"]
-    print(table(selection, baseline))
+    print(table(selection, baseline, latencies))
     demonstration = plan.demonstration or about.get("demonstration", False)
     print(
         explain(
             selection,
+            latencies=latencies,
             baseline_mm=baseline,
             demonstration=demonstration,
             stopped_early=driver.stopped_early,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from datetime import datetime
 
+from nas.record.costs import Latencies, bargain, verdict
 from nas.record.select import Estimate, Selection, select
 from reports.durations import UNITS, duration, unit_for
 from reports.figures import architecture
@@ -24,6 +25,7 @@ _COLUMNS = (
     Column("gmacs", "FLOPs (G)", ".3f"),
     Column("mparams", "Params (M)", ".1f"),
     Column("mactivations", "Activations (M)", ".1f"),
+    Column("latency_ms", "Latency (ms)", ".1f"),
     Column("tied", "Tied with the best"),
 )
 
@@ -34,7 +36,7 @@ def section(run: Run, selection: Selection) -> Section:
         key="answer",
         title="The answer",
         facts=_facts(run, selection),
-        tables=(ranking(selection), *_before_the_race(run, selection), cost(run)),
+        tables=(ranking(selection, latencies=run.latencies), *_before_the_race(run, selection), cost(run)),
         drawings=(_picture(selection),),
     )
 
@@ -55,18 +57,25 @@ def _before_the_race(run: Run, selection: Selection) -> tuple[Table, ...]:
     """The ranking at the search's own proxy, where a longer one decided between the few best."""
     if decisive(selection) == run.fidelity:
         return ()
-    return (ranking(select(run.records, run.fidelity), "ranking_before_the_race"),)
+    before = select(run.records, run.fidelity)
+    return (ranking(before, "ranking_before_the_race", run.latencies),)
 
 
-def ranking(selection: Selection, name: str = "ranking") -> Table:
-    """The best architectures, and the control wherever it stands."""
+def ranking(
+    selection: Selection,
+    name: str = "ranking",
+    latencies: Latencies = Latencies(),  # noqa: B008  frozen
+) -> Table:
+    """The best architectures with what they cost, and the control wherever it stands."""
     tied = {arch.id for arch in selection.tied}
     ranked = enumerate(selection.rows, 1)
     shown = [(rank, row) for rank, row in ranked if rank <= _SHOWN or row.role == "control"]
-    return Table.make(name, _COLUMNS, [_row(rank, row, row.arch.id in tied) for rank, row in shown])
+    return Table.make(
+        name, _COLUMNS, [_row(rank, row, row.arch.id in tied, latencies) for rank, row in shown]
+    )
 
 
-def _row(rank: int, row: Estimate, tied: bool) -> dict[str, Value]:
+def _row(rank: int, row: Estimate, tied: bool, latencies: Latencies) -> dict[str, Value]:
     return {
         "rank": rank,
         "architecture": title_of(row.arch, row.name),
@@ -77,6 +86,7 @@ def _row(rank: int, row: Estimate, tied: bool) -> dict[str, Value]:
         "gmacs": row.macs / 1e9,
         "mparams": row.arch.params() / 1e6,
         "mactivations": row.arch.activations() / 1e6,
+        "latency_ms": latencies.ms(row.arch),
         "tied": "yes" if tied else "no",
     }
 
@@ -107,7 +117,7 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
     best, control = selection.best, selection.control
     assert best is not None  # Run.open refuses a run without a finished proposal
     facts = {
-        "verdict": Fact(selection.verdict),
+        "verdict": Fact(verdict(selection, run.latencies)),
         "best": Fact(best.arch.id),
         "best_mm": Fact(best.mean, ".2f", "mm"),
         "best_runs": Fact(len(best.values), "d"),
@@ -124,7 +134,13 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
         "time": duration(run.hours(run.records)),
         "wall_time": duration(wall_hours(run)),
     }
+    facts |= _costs("best", best, run.latencies)
+    if found := bargain(selection, run.latencies):
+        facts["bargain"] = Fact(found)
+    if run.latencies.where:
+        facts["latency_of"] = Fact(run.latencies.where)
     if control:
+        facts |= _costs("control", control, run.latencies)
         facts |= {
             "control": Fact(title_of(control.arch, control.name)),
             "control_mm": Fact(control.mean, ".2f", "mm"),
@@ -143,6 +159,17 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
     if decisive(selection) != run.fidelity:
         facts |= {"decisive": Fact(decisive(selection)), "own_proxy": Fact(run.fidelity)}
     return facts | {f"next_{i}": Fact(step) for i, step in enumerate(next_steps(run, selection), 1)}
+
+
+def _costs(who: str, row: Estimate, latencies: Latencies) -> dict[str, Fact]:
+    """Parameters, activations and measured latency of the best or the control."""
+    facts = {
+        f"{who}_mparams": Fact(row.arch.params() / 1e6, ".1f", "M parameters"),
+        f"{who}_mactivations": Fact(row.arch.activations() / 1e6, ".1f", "M activations"),
+    }
+    if (ms := latencies.ms(row.arch)) is not None:
+        facts[f"{who}_ms"] = Fact(ms, ".1f", "ms")
+    return facts
 
 
 def wall_hours(run: Run) -> float:

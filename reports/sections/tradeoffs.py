@@ -11,7 +11,7 @@ from reports.axes import AXES, COSTS
 from reports.figures import tradeoffs as figure
 from reports.figures.population import limits
 from reports.figures.style import both
-from reports.latency import RUNS, measured
+from reports.latency import measured
 from reports.pareto import pareto_front
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table
@@ -26,7 +26,9 @@ def section(run: Run, selection: Selection, folder: Path) -> Section:
     best = _best_runs(run)
     control = selection.control
     wanted = ([control.arch] if control else []) + [record.arch for record in best[:_MEASURED]]
-    milliseconds, hardware = measured(wanted, folder / "latency.json")
+    milliseconds, hardware = dict(run.latencies.measured), run.latencies.where
+    if not milliseconds:  # a search of before they were recorded
+        milliseconds, hardware = measured(wanted, folder / "latency.json")
     x = np.array([record.l_error_mm for record in best])
     costs = {key: np.array([AXES[key].get(record) for record in best], dtype=float) for key in COSTS[:3]}
     costs["latency_ms"] = np.array([milliseconds.get(record.arch.id, np.nan) for record in best])
@@ -43,7 +45,6 @@ def section(run: Run, selection: Selection, folder: Path) -> Section:
             "measured": Fact(int(np.isfinite(costs["latency_ms"]).sum()), "d"),
             "control": Fact("yes" if control and control.arch.id in milliseconds else "no"),
             "hardware": Fact(hardware),
-            "repeats": Fact(RUNS, "d"),
         },
         tables=(table(best, costs, fronts),),
         drawings=(Drawing("tradeoffs", alt, wide, narrow),),

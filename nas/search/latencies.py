@@ -1,0 +1,43 @@
+"""Measured latency of a search's finalists, once for each, kept in run.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nas.record.costs import Latencies, finalists
+from nas.record.run_dir import RunDir
+from nas.record.select import Selection
+from nas.trials.trial import Objective
+from space.latency import LatencyTable
+
+
+def note_latencies(
+    run: RunDir,
+    about: dict[str, Any],
+    selection: Selection,
+    objective: Objective,
+    table: LatencyTable | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Latencies:
+    """Measure what is not yet known of the finalists and write it to run.json; all that is known then.
+
+    An objective that trains measures on its device here; one without `latencies` has none. Times of another
+    device or version, from before a resume, are taken again.
+    """
+    measure = getattr(objective, "latencies", None)
+    wanted = finalists(selection)
+    known = Latencies.of(about)
+    if measure is None or not wanted:
+        return known
+    where, take = measure(table)
+    old = dict(known.measured) if known.where == where else {}
+    if missing := [arch for arch in wanted if arch.id not in old]:
+        say(f"measuring the latency of {len(missing)} architectures")
+        old |= take(missing)
+    predicted = {arch.id: table.of(arch) for arch in wanted} if table is not None else {}
+    found = Latencies(where, old, predicted)
+    if found != known:
+        about["latency"] = found.to_dict()
+        run.write(about)
+    return found
