@@ -13,6 +13,8 @@ from nas.record.select import select
 from nas.search import __main__ as search
 from nas.search.latencies import note_latencies
 from nas.trials.standin import Standin
+from nas.trials.training import ProxyTraining
+from space import ArchSpec
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +130,11 @@ def test_a_search_records_and_shows_measured_latencies(tmp_path, monkeypatch, ca
     assert best["latency_ms"] == found["best"]["latency_ms"]
     assert status.main([str(tmp_path / "run")]) == 0
     assert "params" in capsys.readouterr().out
+
+
+def test_training_measures_latency_on_its_own_device():
+    small = ArchSpec((1, 1, 1, 1), (16, 16, 16, 16))
+    where, measure = ProxyTraining("no data", device="cpu").latencies()
+    found = measure([small])
+    assert list(found) == [small.id] and found[small.id] > 0
+    assert "fp32, batch 1, eager, torch " in where and "thread" in where

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from proxy_tasks.kind import find_kind
 from proxy_tasks.memory import give_back, limit
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
+from space.latency import LatencyTable
+from space.machine import cores
 
 if TYPE_CHECKING:
     from proxy_tasks.task import OpenTask
@@ -52,6 +54,23 @@ class ProxyTraining:
             found.path, task.fingerprint, found.subjects, found.images,
             task.outputs, baseline, task.left_out, self.kind.score,
         )  # fmt: skip
+
+    def latencies(
+        self, table: LatencyTable | None = None
+    ) -> tuple[str, Callable[[Sequence[ArchSpec]], dict[str, float]]]:
+        """What latency is measured on here, and its measurement: milliseconds by architecture id.
+
+        Under the conditions of `table`, and else of one image in float32 on all cores or a GPU.
+        """
+        from proxy_tasks.latency.calibrate import measure
+        from proxy_tasks.latency.device import conditions_here
+
+        here = table.conditions if table is not None else conditions_here(self.device, threads=cores())
+
+        def measured(archs: Sequence[ArchSpec]) -> dict[str, float]:
+            return {timed.arch.id: timed.milliseconds for timed in measure(here, list(archs))}
+
+        return f"{here}, {here.software}", measured
 
     def run(
         self,
