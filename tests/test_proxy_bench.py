@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +104,9 @@ def test_a_request_that_cannot_be_meant_is_refused(words, tmp_path, capsys):
     assert door.main(asked) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_the_recipes_that_were_compared_are_those_of_the_committed_rows():
+    committed = Path(__file__).parents[1] / "docs/evidence/cpu-1.2G-tuning.jsonl"
+    planned = [entry.key for entry in TABLES["cpu-1.2G-tuning"].entries()]
+    assert sorted(row["key"] for row in rows.read(committed)) == sorted(planned)

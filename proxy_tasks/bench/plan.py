@@ -68,17 +68,52 @@ class TablePlan:
 
 _REFERENCES = ("resnet34", "resnet18", "jmlr-searched")
 
+
+@dataclass(frozen=True, slots=True)
+class TuningPlan:
+    """Recipes compared on the control alone, one seed, on people that no result is reported on."""
+
+    control: ArchSpec
+    recipes: tuple[Proxy, ...]
+
+    def entries(self) -> Iterator[Entry]:
+        """Every run."""
+        for proxy in self.recipes:
+            yield Entry(self.control, "control", 0, proxy)
+
+
 SMALL = Proxy(
     "table",
     resolution=64,
     epochs=3,
     batch=64,
-    lr=8.0,
+    optimizer="adamw",
+    lr=8.5e-3,  # 3e-3 at a batch of 64
+    weight_decay=0.05,
     power=1.0,
     evaluations=6,
-    validation_images=1440,
+    validation_images=720,
     synthetic=Synthetic(subjects=1800, frames=8, size=256, seed=1),
 )
-TABLES = {
+_SGD = SMALL.replace(
+    name="sgd8",
+    optimizer="sgd",
+    lr=8.0,
+    weight_decay=5e-4,
+    validation_images=1440,
+    synthetic=Synthetic(subjects=1800, frames=8, size=256, seed=100),
+)
+_ADAMW = _SGD.replace(name="adamw", optimizer="adamw", lr=8.5e-3, weight_decay=0.05)
+_SHORTER = _ADAMW.replace(epochs=2, validation_images=720)
+TUNED = (
+    _SGD,
+    _SGD.replace(name="sgd8avg05", average=0.05),
+    _ADAMW,
+    _ADAMW.replace(name="adamwavg", average=0.05),
+    _SHORTER.replace(name="adamw_e2_3e-3"),
+    _SHORTER.replace(name="adamw_e2_5e-3", lr=1.4e-2),
+)
+TABLES: dict[str, TablePlan | TuningPlan] = {
     "cpu-1.2G": TablePlan("cpu-1.2G", "1.2GFLOPs", SMALL, singles=120, repeated=24, longer=24),
+    "cpu-1.2G-tuning": TuningPlan(ArchSpec((3, 4, 6, 3), (24, 48, 104, 200)), TUNED),
 }

@@ -20,10 +20,12 @@ from proxy_tasks.backbone import build_model
 from proxy_tasks.bench.rows import Row
 from proxy_tasks.engine import Epoch, fit, hardware, predictor
 from proxy_tasks.jmlr.feed import Feed
-from proxy_tasks.jmlr.task import JmlrTask
+from proxy_tasks.jmlr.task import SPLIT_SEED, JmlrTask
+from proxy_tasks.jmlr.wcpa.split import pick_rows
 from proxy_tasks.proxy import Proxy
 from space.arch import ArchSpec
 
+TEST_IMAGES = 2  # of each test person
 OUTPUTS = 6100  # of the networks whose costs are counted
 
 
@@ -98,7 +100,9 @@ def _task(data: Path, proxy: Proxy, device: str) -> JmlrTask:
 
 @lru_cache(maxsize=2)
 def _everyone(data: Path, proxy: Proxy, device: str) -> JmlrTask:
-    """A task whose validation is the whole data set: people who took no part in training or choice."""
+    """A task that validates on all people of a data set: they took no part in training or choice."""
     task = JmlrTask.open(data, proxy, device)
-    task.validation = Feed(task.cache, np.arange(len(task.cache.subjects)), task.device)
+    everyone = sorted(set(task.cache.subjects))
+    rows = pick_rows(task.cache.subjects, everyone, SPLIT_SEED, max_frames=TEST_IMAGES)
+    task.validation = Feed(task.cache, rows, task.device)
     return task
