@@ -14,7 +14,8 @@ from nas_tools import driver, proposals, search, small_plan
 
 from nas.record.run_dir import RunDir
 from nas.record.store import REPEATS, Store, StoreError
-from nas.search.driver import ATTEMPTS, Driver
+from nas.search.driver import Driver
+from nas.search.waiting import ATTEMPTS
 from nas.trials.inprocess import run_all
 from nas.trials.standin import Standin
 from nas.trials.trial import DONE, Ending, Job

@@ -142,7 +142,8 @@ def test_what_ray_pickles_at_its_start_holds_no_open_store_and_no_terminal():
 def test_a_metric_that_is_a_tensor_arrives_as_a_number(monkeypatch, tmp_path):
     import torch
 
-    from nas.trials import on_ray
+    from nas.trials import worker
+    from nas.trials.places import Place
     from nas.trials.trial import Job
     from proxy_tasks.engine import Epoch, Outcome
     from proxy_tasks.proxy import Proxy
@@ -158,13 +159,15 @@ def test_a_metric_that_is_a_tensor_arrives_as_a_number(monkeypatch, tmp_path):
             return Outcome("complete", "", (epoch,))
 
     seen = []
-    monkeypatch.setattr(on_ray.tune, "report", seen.append)
-    monkeypatch.setitem(on_ray._made, "{}", Tensors())
+    monkeypatch.setitem(worker.made, "{}", Tensors())
+    worker.put_mark(tmp_path, "ours")
     proxy = Proxy("p", resolution=64, epochs=1, batch=32)
     job = Job("s", 0, "proposal", REFERENCES["resnet34"], 0, proxy, str(tmp_path / "c.pt"), 1)
-    on_ray._train({"job": json.dumps(job.to_dict()), "objective": "{}"})
-    assert json.loads(seen[0]["epoch"])["metrics"] == {"l_error_mm": 7.5}
-    assert json.loads(seen[1]["ending"])["points"] == [[1, 7.5]]
+    config = {"job": json.dumps(job.to_dict()), "objective": "{}", "mark": "ours", "gpus": 0.0}
+    ending = worker.train(config, seen.append, Place("n", "here"))
+    assert json.loads(seen[0]["place"]) == {"node": "n", "host": "here", "device": ""}
+    assert json.loads(seen[1]["epoch"])["metrics"] == {"l_error_mm": 7.5}
+    assert json.loads(ending.to_json())["points"] == [[1, 7.5]]
     assert all(isinstance(v, str) for report in seen for v in report.values())
 
 
@@ -194,7 +197,7 @@ def test_where_no_node_holds_a_trial_the_search_is_refused_and_leaves_nothing(tm
     from nas.trials import cluster
 
     monkeypatch.setattr(cluster, "connect", lambda address: None)
-    monkeypatch.setattr(cluster, "nodes", lambda: [{"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}])
+    monkeypatch.setattr(cluster, "nodes", lambda without=(): [{"CPU": 2.0}, {"CPU": 8.0, "GPU": 1.0}])
     text = refused(tmp_path / "run", "--cpus-per-trial", "9")
     assert "a trial needs 9 CPUs and 0 GPUs" in text and "8 CPUs and 1 GPUs" in text
 

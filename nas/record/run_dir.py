@@ -51,8 +51,13 @@ class RunDir:
     def log(self) -> Path:
         return self.path / "log.txt"
 
+    @property
+    def checkpoints(self) -> Path:
+        """By its whole path, however --out was given: workers start in other folders, on other nodes too."""
+        return Path(os.path.abspath(self.path)) / "checkpoints"
+
     def checkpoint(self, study: str, number: int) -> Path:
-        return self.path / "checkpoints" / f"{study}_{number}.pt"
+        return self.checkpoints / f"{study}_{number}.pt"
 
     def tensorboard(self, study: str, number: int) -> Path:
         return self.path / "tensorboard" / f"{study}_{number}"

@@ -19,7 +19,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from nas.record.store import REPEATS, Store, StoreError, TrialRecord
 from nas.search import race
 from nas.search.plan import ENOUGH_TO_NARROW, Plan
 from nas.search.suggest import Suggester
+from nas.search.waiting import Waiting
+from nas.trials.places import Places
 from nas.trials.trial import DONE, Ending, Job
 from proxy_tasks.engine import Epoch
 from proxy_tasks.proxy import Proxy
@@ -34,7 +36,7 @@ from space import ArchSpec, FeasibleSet
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 3  # a job whose worker dies this often is recorded as failed
+RECENT, SOUND = 12, 2  # a search goes on while so many of its recent runs did not fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,14 @@ class Driver:
     ) -> None:
         self.plan, self.store = plan, store
         self.slots = 1  # jobs that run at once; the launcher says
+        self.places = Places()
         self.in_flight: dict[str, Job] = {}
         self.watchers: list[Watcher] = []
         self._checkpoint_of, self._clock = checkpoint_of, clock
         self._began = clock()
         self._trial_ids: dict[str, int] = {}
-        self._ready: deque[Job] = deque()
+        self.waiting = Waiting(self.places, clock, self._say)
+        self._recent: deque[str | None] = deque(maxlen=RECENT)  # why runs failed, None for one that did not
         self._seeds: dict[tuple[str, str], set[int]] = {}
         self._seconds: deque[float] = deque(maxlen=50)  # of the latest complete runs at the base fidelity
         self._short_of_time = False
@@ -107,15 +111,15 @@ class Driver:
 
     def next(self) -> Job | str | None:
         """A job to start now, None where one may come later, DONE where none will."""
-        if not self._ready:
+        if not self.waiting.ready:
             self._refill()
-        if self._ready:
-            job = self._ready.popleft()
+        job = self.waiting.pop()
+        if job is not None:
             self.in_flight[job.key] = job
             for watcher in self.watchers:
                 watcher.began(job)
             return job
-        return None if self.in_flight else DONE
+        return None if self.in_flight or self.waiting else DONE
 
     def progress(self, job: Job, epoch: Epoch) -> None:
         """A validation: a point of the curve."""
@@ -132,9 +136,7 @@ class Driver:
                 f"trial {job.key} could not write its checkpoint or its data ({ending.reason}): what was "
                 "recorded so far is safe; free space, then continue with --resume"
             )
-        again = self._again(job, ending)
-        if again is not None:
-            self._ready.appendleft(again)
+        if self.waiting.once_more(job, ending):
             return
         trial_id = self._trial_ids.pop(job.key)
         known = self.store.storage.get_trial(trial_id).intermediate_values
@@ -152,6 +154,8 @@ class Driver:
         _remove(Path(job.checkpoint))
         for watcher in self.watchers:
             watcher.finished(job, state, value, ending.reason)
+        self._recent.append(ending.reason if state == "failed" else None)
+        self._require_some_success()
 
     def seconds_left(self) -> float | None:
         """Of --max-hours; None where there is no limit."""
@@ -162,6 +166,15 @@ class Driver:
     def seconds_per_run(self) -> float | None:
         """Mean seconds of a complete run so far; None before there is one."""
         return sum(self._seconds) / len(self._seconds) if self._seconds else None
+
+    @property
+    def slots_alone(self) -> int:
+        """Slots that a job takes which runs alone."""
+        return self.waiting.slots_alone
+
+    @slots_alone.setter
+    def slots_alone(self, count: int) -> None:
+        self.waiting.slots_alone = count
 
     @property
     def intervals(self) -> int:
@@ -178,7 +191,7 @@ class Driver:
     def _refill(self) -> None:
         if self._propose():
             return
-        if any(job.role != "repeat" for job in self.in_flight.values()):
+        if any(job.role != "repeat" for job in (*self.in_flight.values(), *self.waiting.held_back)):
             return  # a round is judged when all of it has ended
         if self._may_open_second_round():
             self._open_second_round()
@@ -211,7 +224,7 @@ class Driver:
         if not self._repeat(race.control_repeats(records, plan.proxy.id, plan.control, plan.control_name,
                             seeds=plan.repeats, seed=plan.seed), plan.proxy):  # fmt: skip
             self._contend(records, plan.proxy, base)
-        if self._ready or self.in_flight or plan.race_proxy.id == plan.proxy.id:
+        if self.waiting or self.in_flight or plan.race_proxy.id == plan.proxy.id:
             return
         self._want_control(plan.race_proxy)
         self._contend(records, plan.race_proxy, race.still_tied(records, plan.proxy.id, base))
@@ -247,12 +260,12 @@ class Driver:
 
     def _repeat(self, wanted: Sequence[race.Repeat], proxy: Proxy) -> bool:
         for one in wanted:
-            if one.role == "repeat" and not self._time_for(len(self._ready) + 1, proxy):
+            if one.role == "repeat" and not self._time_for(self.waiting.slots + 1, proxy):
                 self._short_of_time = True
                 break
             entry = self._entry(one.role, one.arch, one.seed, proxy, self._rounds[-1].number, one.name)
             self._enter(REPEATS, self.store.add(REPEATS, entry), one.role, one.arch, one.seed, proxy)
-        return bool(self._ready)
+        return bool(self.waiting)
 
     def _may_open_second_round(self) -> bool:
         """Not while the first has proposals to come, be it in a resumed search with more hours or trials."""
@@ -272,8 +285,7 @@ class Driver:
         done = sum(r.l_error_mm is not None for r in first)
         if done < ENOUGH_TO_NARROW:
             said += f": {done} runs of round 1 are complete, and narrowing needs {ENOUGH_TO_NARROW}"
-        for watcher in self.watchers:
-            watcher.said(said)
+        self._say(said)
 
     def _open_round(self, current: Round) -> None:
         """Propose from `current` from now on; complete what a killed search had only begun to propose."""
@@ -322,7 +334,7 @@ class Driver:
         job = Job(study, number, role, arch, seed, proxy, checkpoint, proxy.validations)
         self._trial_ids[job.key] = trial_id
         self._seeds.setdefault((arch.id, proxy.id), set()).add(seed)
-        self._ready.append(job)
+        self.waiting.add(job)
 
     def _free_seed(self, arch: ArchSpec, proxy: Proxy) -> int:
         """The search's seed, or the next one that this architecture was not trained with."""
@@ -332,21 +344,25 @@ class Driver:
             seed += 1
         return seed
 
-    def _again(self, job: Job, ending: Ending) -> Job | None:
-        """The same job for another attempt, where that can help."""
-        if ending.status == "memory" and not job.alone:
-            log.warning("trial %s ran out of memory: once more, alone on a whole device", job.key)
-            return replace(job, alone=True)
-        if ending.status == "lost" and job.attempt < ATTEMPTS:
-            log.warning("trial %s lost its worker (%s): again from its checkpoint", job.key, ending.reason)
-            return replace(job, attempt=job.attempt + 1)
-        return None
+    def _require_some_success(self) -> None:
+        """RuntimeError where nearly all recent runs failed: the rest would only fail too."""
+        reasons = [reason for reason in self._recent if reason is not None]
+        if len(self._recent) == RECENT and RECENT - len(reasons) < SOUND:
+            commonest = max(reasons, key=reasons.count)
+            raise RuntimeError(
+                f"{len(reasons)} of the last {RECENT} runs failed, {reasons.count(commonest)} of them with: "
+                f"{commonest}. Mend that first; what did not fail is kept"
+            )
+
+    def _say(self, text: str) -> None:
+        for watcher in self.watchers:
+            watcher.said(text)
 
     # --- time ---
 
     def _must_stop_proposing(self) -> bool:
         """Whether another proposal would leave no time to repeat the control and the best."""
-        waiting = len(self.in_flight) + len(self._ready)
+        waiting = len(self.in_flight) + self.waiting.slots
         if self._time_for(waiting + 1 + self.plan.repeats_at_least(), self.plan.proxy):
             return False
         self._short_of_time = True

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from nas.record.run_dir import RunDir, RunError, newest
 from nas.record.store import Store
@@ -219,7 +219,7 @@ def _search(session: Session, interrupts: Interrupts) -> None:
     if "data" not in about:
         about |= _facts(session)
     run.write(about)
-    with chatter_to(run.log) as stream, interrupts.caught(), _launcher(session):
+    with chatter_to(run.log) as stream, interrupts.caught(), _launcher(session, stream):
         store = Store.open(run.path, write=True)
         begins_anew = session.saved is not None and not store.records()
         driver = Driver(plan, store, run.checkpoint)
@@ -257,13 +257,17 @@ def _search(session: Session, interrupts: Interrupts) -> None:
     print(f"specs: {run.best}/    status: python -m nas.status {run.path}")
 
 
-def _launcher(session: Session) -> contextlib.AbstractContextManager[None]:
+def _launcher(session: Session, stream: TextIO) -> contextlib.AbstractContextManager[None]:
     """Ray, up for as long as the search runs; found missing before the store is made."""
     if session.config.launcher == "inprocess":
         return contextlib.nullcontext()
     from nas.trials.cluster import cluster
 
-    return cluster(session.resources, session.run_dir.path)
+    def say(text: str) -> None:
+        if not session.quiet:
+            print(text, file=stream, flush=True)
+
+    return cluster(session.resources, session.run_dir.path, say)
 
 
 def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts) -> None:
@@ -287,7 +291,8 @@ def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts)
     from nas.trials import on_ray
 
     rungs = on_ray.Asha(driver.intervals, plan.proxy.id, records) if plan.scheduler == "asha" else None
-    on_ray.run_all(driver, session.objective, session.resources, rungs, session.run_dir.path, tick=tick)
+    run = session.run_dir
+    on_ray.run_all(driver, session.objective, session.resources, rungs, run.path, run.checkpoints, tick=tick)
 
 
 def _begin(session: Session) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # _Source says how many wait
     "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
@@ -51,6 +53,7 @@ def connect(address: str | None, *, log_to_driver: bool = True) -> None:
         options |= {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     else:
         options["address"] = address
+        options["runtime_env"] = {"env_vars": settings()}
     if address is not None:
         check_address(address)
         try:
@@ -72,26 +75,68 @@ def connect(address: str | None, *, log_to_driver: bool = True) -> None:
     )
 
 
+def settings() -> dict[str, str]:
+    """This process's own settings (JMLR_NAS_CACHE, ...), which hold for workers on all nodes."""
+    return {name: value for name, value in os.environ.items() if name.startswith("JMLR_NAS_")}
+
+
 @contextmanager
-def cluster(resources: Resources, folder: Path) -> Iterator[None]:
-    """Ray started or joined, then left and swept out of `folder`; NoRoom where not even one trial fits."""
+def cluster(
+    resources: Resources, folder: Path, say: Callable[[str], None] = lambda text: None
+) -> Iterator[None]:
+    """Ray started or joined, then left and swept out of `folder`.
+
+    NoRoom where not even one trial fits, and none ever will; of a cluster that can grow people are told.
+    """
     connect(resources.address)
     try:
         if count_slots(resources) == 0:
+            needs = f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs"
             each = ", ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in nodes())
-            raise NoRoom(
-                f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, and no node has that "
-                f"({each}): lower --cpus-per-trial or --gpus-per-trial"
-            )
+            if resources.address is None or not can_grow():
+                raise NoRoom(
+                    f"{needs}, and no node has that ({each}): lower --cpus-per-trial or --gpus-per-trial"
+                )
+            say(f"{needs}, and no node has that yet ({each}): waiting for the cluster to grow")
         yield
     finally:
         ray.shutdown()  # first, or its workers write on
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
-def nodes() -> list[dict[str, float]]:
-    """What each node that is alive has, by Ray's names: CPU, GPU."""
-    return [n["Resources"] for n in ray.nodes() if n["Alive"]]
+def nodes(without: Collection[str] = ()) -> list[dict[str, float]]:
+    """What each node that is alive has, by Ray's names (CPU, GPU), but those `without`, by id."""
+    return [n["Resources"] for n in ray.nodes() if n["Alive"] and n["NodeID"] not in without]
+
+
+def can_grow() -> bool:
+    """Whether an autoscaler adds nodes for what waits.
+
+    Ray has no question for that. Without an autoscaler the nodes' types are named after the nodes.
+    """
+    try:
+        return _grows_by_status() or _grows_by_version()
+    except Exception as error:  # private to Ray, and of no use without an answer
+        log.info("whether the cluster can grow is not known: %s", error)
+        return False
+
+
+def _grows_by_status() -> bool:
+    """By what Ray's first autoscaler notes every few seconds."""
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    report = json.loads(_internal_kv_get("__autoscaling_status") or b"{}").get("autoscaler_report") or {}
+    return any(not name.startswith("node_") for name in report.get("active_nodes", ()))
+
+
+def _grows_by_version() -> bool:
+    """Of Ray's second: its state has a version where one is at work."""
+    from ray.autoscaler.v2.sdk import get_cluster_status
+
+    status = get_cluster_status(ray.get_runtime_context().gcs_address)
+    named = [n.ray_node_type_name for n in (*status.active_nodes, *status.idle_nodes)]
+    working = str(status.stats.autoscaler_version or "0") != "0"
+    return working and any(not str(name).startswith("node_") for name in named)
 
 
 def is_alive() -> bool:
@@ -102,12 +147,13 @@ def is_alive() -> bool:
         return False
 
 
-def count_slots(resources: Resources) -> int:
-    """Trials that fit on the cluster at once; a trial does not span nodes."""
-    total = 0
-    for node in nodes():
-        fits = math.floor(node.get("CPU", 0) / resources.cpus + 1e-6)
-        if resources.gpus:
-            fits = min(fits, math.floor(node.get("GPU", 0) / resources.gpus + 1e-6))
-        total += fits
-    return total
+def count_slots(resources: Resources, without: Collection[str] = ()) -> int:
+    """Trials that fit at once on the nodes but those `without`, by id; a trial does not span nodes."""
+    return sum(_fits(node, resources) for node in nodes(without))
+
+
+def _fits(node: Mapping[str, float], resources: Resources) -> int:
+    fits = math.floor(node.get("CPU", 0) / resources.cpus + 1e-6)
+    if resources.gpus:
+        fits = min(fits, math.floor(node.get("GPU", 0) / resources.gpus + 1e-6))
+    return fits

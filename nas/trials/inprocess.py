@@ -8,6 +8,7 @@ debugging, for tests, and for machines where Ray is not welcome
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from nas.trials.trial import DONE, Job, Jobs, Objective, run
@@ -46,6 +47,8 @@ def run_all(
         guard.safe = True
         ending = run(job, objective, _reporter(jobs, job, rungs, tick, guard))
         guard.safe = False
+        if ending.status == "misplaced":  # and there is no other place
+            ending = replace(ending, status="failed")
         jobs.ended(job, ending)
         tick()
 

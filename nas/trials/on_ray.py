@@ -18,24 +18,28 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
+import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from nas.trials.cluster import FOLDER, count_slots, is_alive, nodes  # first: it sets what Ray reads at import
+from nas.trials.cluster import FOLDER, can_grow, count_slots, is_alive, nodes  # first: sets what Ray reads
 
 # isort: split
+import ray
 from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from nas.record.store import TrialRecord
+from nas.trials import deaths, worker
+from nas.trials.places import Place
 from nas.trials.resources import Resources
 from nas.trials.rungs import REDUCTION, first_rung
-from nas.trials.trial import DONE, Ending, Job, Jobs, Objective, ObjectiveSpec, run
+from nas.trials.trial import DONE, Ending, Job, Jobs, ObjectiveSpec
 from proxy_tasks.engine import Epoch
 
 SPARE = 1  # trials that wait for an actor, so that one that ends finds its successor
@@ -99,17 +103,37 @@ class Asha(FIFOScheduler):
         return TrialScheduler.CONTINUE if self.goes_on(job, epoch) else TrialScheduler.STOP
 
 
-class _Source(Searcher):
-    """Asks the driver for jobs and tells it what became of them; Ray sees nothing else of the search."""
+@dataclass(slots=True)
+class _Live:
+    """A trial that Ray has, and what was heard of it."""
 
-    def __init__(self, jobs: Jobs, objective: ObjectiveSpec) -> None:
+    job: Job
+    epochs: list[Epoch] = field(default_factory=list)
+    place: Place | None = None
+    ending: Ending | None = None
+
+
+class _Source(Searcher):
+    """Asks the driver for jobs and tells it what became of them; Ray sees nothing else of the search.
+
+    `idle` is called while there is nothing to do but to wait: Ray Tune then makes no steps.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        objective: ObjectiveSpec,
+        resources: Resources = Resources(1.0),  # noqa: B008  frozen
+        mark: str = "",
+        idle: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(metric="l_error_mm", mode="min")
-        self._jobs = jobs
+        self._jobs, self._resources, self._mark, self._idle = jobs, resources, mark, idle
         self._objective = json.dumps({"path": objective.path, "arguments": objective.arguments})
-        self._live: dict[str, Job] = {}
+        self._live: dict[str, _Live] = {}
         self._is_over = False
+        self.spare = SPARE
         self.error: Exception | None = None  # of the driver; Ray would swallow it
-        self._epochs: dict[str, list[Epoch]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: the driver holds an open store, and Ray's restore is never used here."""
@@ -121,28 +145,50 @@ class _Source(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The driver's next job as a trial's config; None while it has none or enough wait."""
-        if len(self._live) >= self._jobs.slots + SPARE:
+        if len(self._live) >= self._jobs.slots + self.spare:
             return None
         job = self._guarded(self._jobs.next)
         if job == DONE:
             self._is_over = True
             return Searcher.FINISHED
         if not isinstance(job, Job):
+            if not self._live:
+                self._idle()
             return None
-        self._live[trial_id], self._epochs[trial_id] = job, []
-        return {"job": json.dumps(job.to_dict()), "objective": self._objective, "alone": job.alone}
+        self._live[trial_id] = _Live(job)
+        gpus = self._resources.gpus
+        return {
+            "job": json.dumps(job.to_dict()),
+            "objective": self._objective,
+            "alone": job.alone,
+            "gpus": max(1.0, gpus) if gpus and job.alone else gpus,
+            "without": self._without(job),
+            "mark": self._mark,
+        }
+
+    def _without(self, job: Job) -> list[str]:
+        """Nodes that a job is kept away from: those that it failed on too, where there are others."""
+        places = self._jobs.places
+        shunned = places.shun(job.failed_on)
+        return list(shunned if shunned and count_slots(self._resources, shunned) else places.shun(()))
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if trial_id in self._live:
-            self._progress(trial_id, result)
+            self._hear(self._live[trial_id], result)
 
-    def _progress(self, trial_id: str, result: dict[str, Any]) -> None:
+    def _hear(self, live: _Live, result: dict[str, Any]) -> None:
+        if "place" in result:
+            live.place = Place(**json.loads(result["place"]))
+        if "ending" in result:
+            live.ending = Ending.from_json(result["ending"])
         if "epoch" not in result:
             return
-        epoch, known = Epoch(**json.loads(result["epoch"])), self._epochs[trial_id]
-        if not known or known[-1].number < epoch.number:
-            known.append(epoch)
-            self._guarded(self._jobs.progress, self._live[trial_id], epoch)
+        epoch = Epoch(**json.loads(result["epoch"]))
+        if not live.epochs or live.epochs[-1].number < epoch.number:
+            live.epochs.append(epoch)
+            if live.place is not None:
+                self._jobs.places.worked(live.place)
+            self._guarded(self._jobs.progress, live.job, epoch)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -150,15 +196,21 @@ class _Source(Searcher):
         """Tell the driver how a trial ended; Ray calls this once for each, stopped ones included."""
         if trial_id not in self._live:
             return
-        self._progress(trial_id, result or {})  # the result that made a rung stop it comes only here
-        job, epochs = self._live.pop(trial_id), self._epochs.pop(trial_id)
-        if result and "ending" in result:
-            ending = Ending.from_json(result["ending"])
-        elif error or not epochs:
-            ending = Ending("lost", "the worker process died")
-        else:
-            ending = _stopped(epochs, (result or {}).get("hardware", ""))
-        self._guarded(self._jobs.ended, job, ending)
+        live = self._live.pop(trial_id)
+        self._hear(live, result or {})  # the result that made a rung stop it comes only here
+        ending = live.ending
+        if ending is None and (error or not live.epochs):
+            ending = deaths.ending_of(len(live.epochs), live.place)
+        elif ending is None:
+            ending = _stopped(live.epochs, (result or {}).get("hardware", ""))
+        self._guarded(self._jobs.ended, live.job, ending)
+        self._guarded(self._require_a_node)
+
+    def _require_a_node(self) -> None:
+        """RuntimeError where trials fail on every node that there is."""
+        closed = self._jobs.places.closed
+        if closed and not count_slots(self._resources, closed):
+            raise RuntimeError(f"no node is left to train on: {'; '.join(closed.values())}")
 
     def _guarded(self, act: Callable[..., Any], *arguments: Any) -> Any:
         """An error of the driver (a full disk, say) ends the search; Ray would log it and go on."""
@@ -191,27 +243,12 @@ def _stopped(epochs: list[Epoch], hardware: str) -> Ending:
     )
 
 
-_made: dict[str, Objective] = {}  # one objective a worker process: its data set stays open between trials
-
-
 def _train(config: dict[str, Any]) -> None:
-    """What a Ray worker does with a job. A stop arrives as SystemExit out of tune.report."""
-    job, text = Job.from_dict(json.loads(config["job"])), config["objective"]
-    if text not in _made:
-        _made[text] = ObjectiveSpec(**json.loads(text)).make()
-    hardware = _made[text].hardware()
-
-    def report(epoch: Epoch) -> bool:
-        values = {
-            "number": epoch.number,
-            "epochs": epoch.epochs,
-            "metrics": {name: float(value) for name, value in epoch.metrics.items()},  # no tensors
-            "seconds": epoch.seconds,
-        }
-        tune.report({"epoch": json.dumps(values), "hardware": hardware})
-        return True
-
-    tune.report({"ending": run(job, _made[text], report).to_json()})
+    """What a Ray worker does. A stop arrives as SystemExit out of tune.report."""
+    place = worker.here(ray.get_runtime_context().get_node_id(), ray.get_gpu_ids())
+    ending = worker.train(config, tune.report, place)
+    tune.report({"ending": ending.to_json()})  # returns when the driver has heard it
+    worker.leave(ending)
 
 
 class _Tick(tune.Callback):
@@ -234,13 +271,22 @@ def run_all(
     resources: Resources,
     rungs: Asha | None,
     folder: Path,
+    checkpoints: Path,
     *,
     tick: Callable[[], Any] = lambda: None,
 ) -> None:
-    """Until the driver has nothing left, in a `cluster`. `tick` may raise (not an Exception) to leave."""
-    jobs.slots = count_slots(resources)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(jobs.slots + SPARE)
-    source, looked = _Source(jobs, objective), time.monotonic()
+    """Until the driver has nothing left, in a `cluster`. `tick` may raise (not an Exception) to leave.
+
+    `folder` is the run directory, `checkpoints` where its jobs' are.
+    """
+    mark = uuid.uuid4().hex
+    worker.put_mark(checkpoints, mark)
+    looked = -math.inf
+
+    def look() -> None:
+        """How much fits now; where nodes come for what waits, twice as much waits."""
+        jobs.slots = max(1, count_slots(resources, jobs.places.closed))
+        source.spare = max(SPARE, jobs.slots) if grows else SPARE
 
     def on_step() -> None:
         nonlocal looked
@@ -251,14 +297,26 @@ def run_all(
             if not is_alive():
                 source.error = RuntimeError("Ray's own processes died under the search")
                 raise _Leave
-            jobs.slots = max(1, count_slots(resources))
+            look()
         tick()
 
+    grows = resources.address is not None and can_grow()
+    source = _Source(jobs, objective, resources, mark, on_step)
+    jobs.slots_alone = max(1, round(1 / resources.gpus)) if resources.gpus else _slots_of_a_node(resources)
+    look()
+    deaths.expect_all()
     try:
         _tuner(source, rungs, resources, folder, on_step).fit()
     except _Leave:
         if source.error is not None:
             raise source.error from None
+    finally:
+        (checkpoints / worker.MARK).unlink(missing_ok=True)
+
+
+def _slots_of_a_node(resources: Resources) -> int:
+    """Trials that fit on the largest node."""
+    return max(1, int(max((node.get("CPU", 0) for node in nodes()), default=0) // resources.cpus))
 
 
 def _tuner(
@@ -288,7 +346,10 @@ def _bundle(config: dict[str, Any], resources: Resources) -> tune.PlacementGroup
     """One trial's share; a trial that ran out of memory gets a whole device, or a whole node without one."""
     bundle = {"CPU": resources.cpus}
     if resources.gpus:
-        bundle["GPU"] = max(1.0, resources.gpus) if config["alone"] else resources.gpus
+        bundle["GPU"] = config["gpus"]
     elif config["alone"]:
-        bundle["CPU"] = max(node.get("CPU", 0) for node in nodes())
-    return tune.PlacementGroupFactory([bundle])
+        bundle["CPU"] = max(node.get("CPU", 0) for node in nodes(config["without"]))
+    if not config["without"]:
+        return tune.PlacementGroupFactory([bundle])
+    elsewhere = {"ray.io/node-id": f"!in({','.join(config['without'])})"}
+    return tune.PlacementGroupFactory([bundle], bundle_label_selector=[elsewhere])

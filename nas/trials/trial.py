@@ -10,18 +10,20 @@ without the driver knowing.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from nas.trials.places import Place, Places
 from proxy_tasks.engine import Epoch, Outcome
 from proxy_tasks.kind import Score
-from proxy_tasks.machine_errors import is_disk_full, is_out_of_memory
+from proxy_tasks.machine_errors import is_device_broken, is_disk_full, is_out_of_memory
 from proxy_tasks.memory import give_back
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
@@ -121,6 +123,7 @@ class Job:
     intervals: int  # validations of a full run
     alone: bool = False  # with a whole device, after it ran out of memory on a share
     attempt: int = 1
+    failed_on: tuple[str, ...] = ()  # nodes where it failed before its first validation
 
     @property
     def key(self) -> str:
@@ -136,13 +139,15 @@ class Job:
     def from_dict(cls, values: dict[str, Any]) -> Job:
         """Inverse of to_dict."""
         arch, proxy = ArchSpec.from_dict(values["arch"]), Proxy.from_dict(values["proxy"])
-        return cls(**{**values, "arch": arch, "proxy": proxy})
+        failed_on = tuple(values.get("failed_on", ()))
+        return cls(**{**values, "arch": arch, "proxy": proxy, "failed_on": failed_on})
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a job ended: 'complete', 'stopped' (a rung), 'failed', 'memory' or 'disk' (out of it), 'lost' (no
-    worker any more).
+    worker any more), 'evicted' (its machine ran out of memory, and it was the one to go) or 'misplaced'
+    (nothing was validated, or the GPU was lost: perhaps the fault of `place`).
 
     `points` are (interval, L_error mm) of every validation that the checkpoint knows, also those that
     were reported to a driver which is no more.
@@ -154,6 +159,11 @@ class Ending:
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     hardware: str = ""
+    place: Place | None = None  # where a launcher with several places had it
+
+    def at(self, place: Place) -> Ending:
+        """The same, there."""
+        return replace(self, place=place)
 
     def to_json(self) -> str:
         """As text, for a Ray result."""
@@ -163,13 +173,17 @@ class Ending:
     def from_json(cls, text: str) -> Ending:
         """Inverse of to_json."""
         values = json.loads(text)
-        return cls(**{**values, "points": tuple((int(i), float(v)) for i, v in values["points"])})
+        points = tuple((int(i), float(v)) for i, v in values["points"])
+        place = Place(**values["place"]) if values["place"] else None
+        return cls(**{**values, "points": points, "place": place})
 
 
 class Jobs(Protocol):
     """Where a launcher gets its jobs, and hears what became of them: the driver of a search, say."""
 
     slots: int  # jobs that run at once; the launcher says
+    slots_alone: int  # of those, how many one job takes that runs alone; the launcher says
+    places: Places
 
     def next(self) -> Job | str | None:
         """A job to start now, None where one may come later, DONE where none will."""
@@ -185,21 +199,39 @@ class Jobs(Protocol):
 
 
 def run(job: Job, objective: Objective, report: Callable[[Epoch], bool]) -> Ending:
-    """Train `job`. Every failure is an Ending; only what ends a process (SystemExit, Ctrl-C) passes."""
+    """Train `job`. Every failure is an Ending; only what ends a process (SystemExit, Ctrl-C) passes.
+
+    A GPU that is lost, or a failure before the first validation, may be this process's or this node's fault
+    as well as the network's: such an ending is 'misplaced', and another place shows whose it was.
+    """
+    validated = False
+
+    def noted(epoch: Epoch) -> bool:
+        nonlocal validated
+        validated = True
+        return report(epoch)
+
     checkpoint = Path(job.checkpoint)
     try:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        outcome = objective.run(job.arch, job.seed, job.proxy, checkpoint, report)
+        outcome = objective.run(job.arch, job.seed, job.proxy, checkpoint, noted)
     except Exception as error:
         log.exception("trial %s failed", job.key)
-        if is_disk_full(error):
-            ending = Ending("disk", "no space left on the device", hardware=_hardware(objective))
-        else:
-            status = "memory" if is_out_of_memory(error) else "failed"
-            ending = Ending(status, _sentence(error), hardware=_hardware(objective))
-        give_back(error)
+        kind = _kind(error, validated)
+        reason = "no space left on the device" if kind == "disk" else _sentence(error)  # not torch's line
+        ending = Ending(kind, reason, hardware=_hardware(objective))
+        with contextlib.suppress(RuntimeError):  # of a device that is lost
+            give_back(error)
         return ending
     return _ending(outcome, _hardware(objective))
+
+
+def _kind(error: Exception, validated: bool) -> str:
+    if is_disk_full(error):
+        return "disk"
+    if is_out_of_memory(error):
+        return "memory"
+    return "failed" if validated and not is_device_broken(error) else "misplaced"
 
 
 def _ending(outcome: Outcome, hardware: str) -> Ending:
