@@ -46,6 +46,7 @@ def status(run_dir: Path) -> dict[str, Any]:
         | figures(control, latencies),
         "latency_of": latencies.where or None,
         "tied": [arch.id for arch in selection.tied],
+        "chances": {arch.id: selection.chances.get(arch.id) for arch in selection.tied},
         "noise_sd_mm": selection.noise_sd_mm,
         "verdict": verdict(selection, latencies),
         "baseline_l_error_mm": about.get("baseline_l_error_mm"),

@@ -66,17 +66,8 @@ def test_nothing_is_said_of_times_that_were_not_measured(selection):
 
 def test_the_table_shows_parameters_activations_and_milliseconds(selection):
     lines = table(selection, 154.0, slow(selection, 2.0)).splitlines()
-    assert lines[0].split() == [
-        "rank",
-        "architecture",
-        "GFLOPs",
-        "params",
-        "activ.",
-        "ms",
-        "L_error,",
-        "mm",
-        "runs",
-    ]
+    heads = "rank architecture GFLOPs params activ. ms L_error, mm runs may be best"
+    assert " ".join(lines[0].split()) == heads
     control = next(line for line in lines if "control" in line)
     arch = selection.control.arch
     assert f"{arch.params() / 1e6:.2f} M" in control and f"{arch.activations() / 1e6:.2f} M" in control

@@ -59,7 +59,7 @@ def test_several_tied_proposals_are_a_set_and_no_single_winner():
     found = select(records + runs(RESNET, "control", [95.0, 95.1, 94.9]))
     assert found.winner is None and set(found.tied) == set(ARCHS[:2]) and not found.control_is_tied
     assert found.verdict.startswith("no single winner: 2 architectures are tied")
-    assert "resnet34, the control is not among them" in found.verdict
+    assert "resnet34, the control, is not among them" in found.verdict
 
 
 def test_a_control_that_beats_everything_is_said_to():
@@ -152,3 +152,27 @@ def test_a_winner_is_hardly_ever_named_where_all_are_equal():
             records += [record(arch, 94.0), *runs(arch, "repeat", rng.normal(95, 0.3, 3))]
         named += select(records).winner is not None
     assert named / n < 0.05
+
+
+def test_what_was_known_before_tells_the_noise_and_judges_nobody():
+    records = [record(ARCHS[0], 90.0), *runs(ARCHS[0], "repeat", [90.2, 90.1, 90.3])]
+    records += runs(RESNET, "control", [95.0, 95.1, 94.9])
+    known = [r for a in ARCHS[5:8] for r in runs(a, "known", [80.0, 84.0])]
+    found = select(records + known)
+    assert found.noise_sd_mm == pytest.approx(np.sqrt((0.02 + 0.02 + 3 * 8.0) / 7))
+    assert found.best.arch == ARCHS[0] and set(ARCHS[5:8]) < set(found.tied), (
+        "they may be better, for all we know"
+    )
+    fewer = select([*records, *runs(RESNET, "known", [95.2])])
+    assert fewer.control.values == (95.0, 95.1, 94.9, 95.2), "nobody chose the control by its luck"
+
+
+def test_chances_add_up_and_favour_the_best():
+    records = [record(a, 90.0 + i) for i, a in enumerate(ARCHS[:6])]
+    records += runs(ARCHS[0], "repeat", [90.2, 90.5, 90.1]) + runs(RESNET, "control", [93.0, 93.4, 92.8])
+    found = select(records)
+    assert (
+        sum(found.chances.values()) == pytest.approx(1)
+        and max(found.chances, key=found.chances.get) == ARCHS[0].id
+    )
+    assert select(records[:6]).chances == {}, "without the noise there is nothing to say"

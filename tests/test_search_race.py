@@ -1,5 +1,6 @@
 """Repeats: the control first, then only where they can still change the answer."""
 
+import numpy as np
 from test_record_select import ARCHS, RESNET, record, runs
 
 from nas.search.race import control_repeats, finalists, next_repeats, still_tied
@@ -48,7 +49,9 @@ def test_repeats_are_spent_only_on_those_still_tied():
     records = runs(RESNET, "control", [95.0, 95.1, 94.9])
     records += runs(ARCHS[0], "repeat", [90.0, 90.1]) + runs(ARCHS[1], "repeat", [96.0, 96.1])
     records += runs(ARCHS[2], "repeat", [90.1, 90.0])
-    assert [w.arch for w in ask(records, ARCHS[:3])] == [ARCHS[0], ARCHS[2]]
+    wanted = next_repeats(records, "mini", ARCHS[:3], seeds=3, seed=0, slots=2)
+    assert [w.arch for w in wanted] == [ARCHS[0], ARCHS[2]]
+    assert [w.arch for w in ask(records, ARCHS[:3])] == [ARCHS[0]], "one at a time where there is one slot"
     assert still_tied(records, "mini", ARCHS[:3]) == [ARCHS[0], ARCHS[2]]
 
 
@@ -66,3 +69,38 @@ def test_idle_slots_are_filled_with_further_seeds():
     records = [record(a, 90.0) for a in ARCHS[:2]]
     wanted = next_repeats(records, "mini", ARCHS[:2], seeds=3, seed=0, slots=5)
     assert [(w.arch, w.seed) for w in wanted] == [(a, s) for s in (1, 2) for a in ARCHS[:2]]
+
+
+def race_to_the_end(truth, seeds, sd=0.0, rng=None):
+    """Every run that the race asks for, one at a time: how many each of `truth` (control last) ends with."""
+    *archs, control = truth
+    draw = (lambda mean: mean + rng.normal(0, sd)) if rng else (lambda mean: mean)
+    records = [record(a, truth[a], number=i) for i, a in enumerate(archs)]
+    records += runs(control, "control", [draw(truth[control]) for _ in range(seeds)])
+    while wanted := next_repeats(
+        records, "mini", archs, seeds=seeds, seed=0, control=control, control_name="resnet34"
+    ):
+        assert len(wanted) == 1 or all(w.role == "repeat" for w in wanted), "after the first, one by one"
+        records += [record(w.arch, draw(truth[w.arch]), role=w.role, seed=w.seed) for w in wanted]
+    keys = [r.key for r in records if r.role != "proposal"]
+    assert len(keys) == len(set(keys))
+    return {a: sum(r.arch == a and r.role != "proposal" for r in records) for a in truth}
+
+
+def test_the_leader_and_the_control_get_the_runs_that_tell_them_apart():
+    truth = {ARCHS[0]: 50.0, **dict.fromkeys(ARCHS[1:8], 50.6), RESNET: 50.5}
+    counts = race_to_the_end(truth, 3, sd=0.6, rng=np.random.default_rng(0))
+    assert sum(counts.values()) == 3 * 8 + 3, "no more runs than three for each"
+    assert counts[RESNET] + max(counts[a] for a in ARCHS[:8]) >= 10 and min(counts.values()) >= 1
+
+
+def test_a_race_with_nobody_left_to_tell_the_leader_from_ends_early():
+    counts = race_to_the_end({ARCHS[0]: 40.0, ARCHS[1]: 60.0, ARCHS[2]: 61.0, RESNET: 55.0}, 3, 0.1,
+                             np.random.default_rng(1))  # fmt: skip
+    assert counts[ARCHS[0]] == 3 and counts[ARCHS[1]] == counts[ARCHS[2]] == 1 and counts[RESNET] == 3
+
+
+def test_no_round_begins_while_a_run_of_the_control_is_under_way():
+    records = runs(RESNET, "control", [95.0, 95.1, 94.9]) + runs(ARCHS[0], "repeat", [94.9])
+    records.append(record(RESNET, 0, role="control", seed=9, state="running"))
+    assert next_repeats(records, "mini", ARCHS[:1], seeds=5, seed=0, control=RESNET) == []

@@ -15,6 +15,7 @@ from nas.record.store import TrialRecord
 
 LEARNT = 0.9  # of the mean face's error; a proxy above it has told apart almost nothing
 ROWS = 10  # of the final table, the control's row always among them
+_BEST = "  may be best"
 
 
 def table(
@@ -31,9 +32,10 @@ def table(
     width = max([len(_label(e)) for _, e in shown] + [40])
     heads = ["GFLOPs", "params", "activ.", *(["ms"] if latencies.measured else [])]
     costs = "".join(f"  {head:>7}" for head in heads)
-    lines = [f"{'rank':>4}  {'architecture':<{width}}{costs}  {'L_error, mm':>15}  runs"]
+    lines = [f"{'rank':>4}  {'architecture':<{width}}{costs}  {'L_error, mm':>15}  runs{_BEST}"]
     lines += [
         f"{rank:>4}  {_label(e):<{width}}{_costs(e, latencies)}  {error(e):>15}  {len(e.values):>4}"
+        + _best(e, selection)
         for rank, e in shown
     ]
     if baseline_mm is not None:
@@ -53,6 +55,13 @@ def _costs(e: Estimate, latencies: Latencies) -> str:
         ms = latencies.ms(e.arch)
         shown.append("-" if ms is None else f"{ms:.1f}")
     return "".join(f"  {text:>7}" for text in shown)
+
+
+def _best(e: Estimate, selection: Selection) -> str:
+    """Whether it is tied with the best, and its chance to be the best."""
+    chance = selection.chances.get(e.arch.id)
+    told = "" if chance is None else "<1 %" if chance < 0.005 else f"{chance:.0%}".replace("%", " %")
+    return f"  {'yes' if e.arch in selection.tied else 'no':>4}{told:>7}"
 
 
 def _shown(selection: Selection, rows: int) -> list[tuple[int, Estimate]]:
@@ -84,13 +93,18 @@ def explain(
     if selection.gain and selection.best and selection.control:
         gain, low, high = selection.gain
         lines.append(
-            f"{selection.best.arch.id} against the control: {_signed(gain)} (95 % interval: {_signed(low)} "
+            f"{selection.best.arch.id} against the control: {_signed(gain)} (95 % bounds: {_signed(low)} "
             f"to {_signed(high)}; from one seed to the next {selection.noise_sd_mm:.2f} mm)."
         )
     if latencies.measured:
         found = bargain(selection, latencies)
         beside = f"; the best against the control: {found}" if found and found not in verdict else ""
         lines.append(f"Milliseconds are of a forward pass, measured on {latencies.where}{beside}.")
+    if selection.chances:
+        lines.append(
+            "May be best: whether the comparisons leave it in the set that holds the best with 95 %, and its "
+            "chance to be the best if architectures are like draws of a normal population."
+        )
     if _flattered(selection):
         lines.append(
             "Architectures that were run again come first: their mean leaves out the run that they were "
@@ -169,6 +183,7 @@ def specification(
         "l_error_mm": {"mean": e.mean, "spread": e.spread, "runs": list(e.values), "fidelity": e.fidelity},
         "winner": selection.winner is e,
         "tied": [arch.id for arch in selection.tied],
+        "chance_to_be_best": selection.chances.get(e.arch.id),
         "control": _control(selection),
         "trials": [
             {

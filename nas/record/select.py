@@ -5,15 +5,20 @@ difference is as large as the one between architectures. So nothing is said
 from single runs. With n_a runs y_a of architecture a at one fidelity,
 
     s^2 = sum_a (n_a - 1) s_a^2 / nu,   nu = sum_a (n_a - 1)        the pooled seed noise
-    a is tied with the best b  where  mean_a - mean_b <= t(nu, 1 - alpha / 2k) s sqrt(1/n_a + 1/n_b)
 
-for k comparisons (Bonferroni), alpha 0.05: a subset selection that holds the
-truly best of the compared architectures with probability 1 - alpha at least
-(Gupta 1965; Hsu 1984). The interval of the gain over the control is the same test
-turned round, so it covers 0 exactly where the two cannot be told apart. The run
-that made an architecture a finalist was the luckiest of many and is left out of its
-mean: only re-runs count (the winner's curse).
-tests/test_record_select.py checks both claims by simulation.
+over every architecture that was run again there, in this search or before it (the role
+`known`: nas/search/known.py), and who may be the best is told by
+comparisons with the best (nas/record/best.py): the set holds the truly best of the
+compared architectures with probability 0.95 at least. Those that were run again judge;
+a single run can be judged, and judges only where the best has no more. The ends of the
+gain over the control are the same comparisons turned round: its low end lies above 0
+exactly where the best rules the control out, its high end below 0 where the control
+rules out the best, and each holds with 95 %.
+
+The run that made an architecture a finalist was the luckiest of many and is left out of
+its mean: only re-runs count (the winner's curse). The chance to be best counts every
+run, and shrinks instead.
+tests/test_record_select.py checks the claims by simulation.
 """
 
 from __future__ import annotations
@@ -21,12 +26,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nas.record import best as among
 from nas.record.store import TrialRecord
+from nas.record.verdict import sentence
 from space import ArchSpec
 
-ALPHA = 0.05
+ALPHA = among.ALPHA
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Estimate:
     role: str  # "control" or "proposal"
     values: tuple[float, ...]  # what the mean is of: re-runs where there are any, else the one run
     rerun: bool
+    every: tuple[float, ...] = ()  # of all its runs, the lucky one that made it a finalist among them
 
     @property
     def mean(self) -> float:
@@ -68,12 +76,13 @@ class Selection:
     winner: Estimate | None  # the best, where nothing else is tied with it
     interval: tuple[float, float] | None  # 95 % of the best's mean, mm
     control: Estimate | None
-    gain: tuple[float, float, float] | None  # control minus best and its simultaneous 95 % interval, mm
+    gain: tuple[float, float, float] | None  # control minus best and its 95 % bounds, mm
     noise_sd_mm: float | None
     tied: tuple[ArchSpec, ...]  # with the best, itself first; the control where it is among them
     control_is_tied: bool
     rows: tuple[Estimate, ...]  # every architecture that completed, ranked; the control among them
     verdict: str
+    chances: dict[str, float] = field(default_factory=dict)  # of being the best, by id; {} for no noise known
 
 
 def pooled_noise(groups: Iterable[Sequence[float]]) -> Noise | None:
@@ -93,20 +102,27 @@ def t_quantile(probability: float, freedom: int) -> float:
     return float(stdtrit(freedom, probability))
 
 
-def tied_with_best(
-    estimates: Sequence[Estimate], best: Estimate, noise: Noise | None, alpha: float = ALPHA
-) -> list[Estimate]:
-    """Those of `estimates` that cannot be told from `best`; all of them where the noise is unknown."""
+def tied_with_best(rows: Sequence[Estimate], noise: Noise | None, alpha: float = ALPHA) -> list[Estimate]:
+    """Those of `rows` that may be the best; all of them where the noise is unknown."""
     if noise is None:
-        return list(estimates)
-    half = [margin(e, best, noise, len(estimates) - 1, alpha) for e in estimates]
-    return [e for e, h in zip(estimates, half, strict=True) if e is best or e.mean - best.mean <= h]
+        return list(rows)
+    means, counts = [e.mean for e in rows], [len(e.values) for e in rows]
+    may = among.may_be_best(means, counts, _judges(rows), noise.sd_mm, noise.freedom, alpha)
+    return [e for e, can in zip(rows, may, strict=True) if can]
 
 
-def margin(a: Estimate, b: Estimate, noise: Noise, comparisons: int, alpha: float = ALPHA) -> float:
-    """Half the width of the interval of mean_a - mean_b, simultaneous over so many comparisons."""
-    critical = t_quantile(1 - alpha / (2 * max(1, comparisons)), noise.freedom)
-    return critical * noise.sd_mm * math.sqrt(1 / len(a.values) + 1 / len(b.values))
+def _judges(rows: Sequence[Estimate]) -> list[bool]:
+    """Who can rule another out: what was run again, or everybody where no proposal was."""
+    again = any(e.rerun and e.role != "control" for e in rows)
+    return [e.rerun or not again for e in rows]
+
+
+def margin(a: Estimate, b: Estimate, rows: Sequence[Estimate], noise: Noise, alpha: float = ALPHA) -> float:
+    """What mean_a - mean_b must exceed for b to rule a out among `rows`; mm."""
+    judges = [e for e, can in zip(rows, _judges(rows), strict=True) if can and e is not a]
+    counts = [len(e.values) for e in (judges if b in judges else [*judges, b])]
+    d = among.critical(len(a.values), counts, noise.freedom, alpha)
+    return d * noise.sd_mm * math.sqrt(1 / len(a.values) + 1 / len(b.values))
 
 
 def estimates(records: Iterable[TrialRecord], fidelity: str) -> list[Estimate]:
@@ -120,13 +136,15 @@ def estimates(records: Iterable[TrialRecord], fidelity: str) -> list[Estimate]:
 
 
 def _estimate(group: list[TrialRecord]) -> Estimate:
-    again = [r for r in group if r.role != "proposal"]
-    first, used = group[0], again or group
     is_control = any(r.role == "control" for r in group)
+    fair = ("control", "repeat", "known") if is_control else ("control", "repeat")
+    again = [r for r in group if r.role in fair]
+    first, used = group[0], again or group
     name = next((r.name for r in group if r.name), "")
     values = tuple(float(r.l_error_mm) for r in used if r.l_error_mm is not None)
     role = "control" if is_control else "proposal"
-    return Estimate(first.arch, name, first.macs, first.fidelity, role, values, bool(again))
+    every = tuple(float(r.l_error_mm) for r in group if r.l_error_mm is not None)
+    return Estimate(first.arch, name, first.macs, first.fidelity, role, values, bool(again), every)
 
 
 def final_fidelity(records: Sequence[TrialRecord]) -> str | None:
@@ -143,46 +161,58 @@ def select(records: Sequence[TrialRecord], fidelity: str | None = None) -> Selec
     """Read the answer off the records alone."""
     fidelity = fidelity or final_fidelity(records)
     rows = estimates(records, fidelity) if fidelity else []
-    noise = pooled_noise(_seed_groups(records, fidelity))
+    noise = pooled_noise(seed_groups(records, fidelity))
     control = next((e for e in rows if e.role == "control"), None)
     best = next((e for e in rows if e.role != "control"), None)
     if best is None:
-        verdict = "no proposal has completed yet"
         sd = noise.sd_mm if noise else None
+        verdict = "no proposal has completed yet"
         return Selection(None, None, None, control, None, sd, (), False, tuple(rows), verdict)
-    leader = min((e for e in rows if e.rerun or e is best), key=lambda e: e.mean)
-    tied = tied_with_best(rows, leader, noise)
-    proposals = [e for e in tied if e.role != "control" and e is not best]
-    control_is_tied = control in tied
-    alone = noise is not None and best is leader and not proposals and not control_is_tied
-    members = [best, *proposals] if best in tied else proposals
-    if control is not None and control_is_tied:
-        members = [control, *members] if leader is control else [*members, control]
+    members = _members(tied_with_best(rows, noise), best, control)
+    alone = noise is not None and members == [best]
     return Selection(
         best=best,
         winner=best if alone else None,
         interval=_interval(best, noise),
         control=control,
-        gain=_gain(best, control, noise, len(rows) - 1),
+        gain=_gain(best, control, rows, noise),
         noise_sd_mm=noise.sd_mm if noise else None,
         tied=tuple(e.arch for e in members),
-        control_is_tied=control_is_tied,
+        control_is_tied=control in members,
         rows=tuple(rows),
-        verdict=_verdict(best, leader, control, noise, members, control_is_tied),
+        verdict=sentence(best, control, noise.sd_mm if noise else None, members),
+        chances=_chances(rows, noise),
     )
 
 
-def _seed_groups(records: Iterable[TrialRecord], fidelity: str | None) -> list[list[float]]:
-    """Re-runs by architecture. A first run is no fair draw: being low is why it was re-run."""
-    groups: dict[str, list[float]] = {}
+def _members(tied: Sequence[Estimate], best: Estimate, control: Estimate | None) -> list[Estimate]:
+    """The tied in the order in which they are told: the best, others, and the control, which may lead."""
+    proposals = sorted((e for e in tied if e.role != "control"), key=lambda e: e is not best)
+    if control is None or control not in tied:
+        return proposals
+    leads = all(control.mean < e.mean for e in tied if e.rerun and e is not control)
+    return [control, *proposals] if leads else [*proposals, control]
+
+
+def _chances(rows: Sequence[Estimate], noise: Noise | None) -> dict[str, float]:
+    if noise is None:
+        return {}
+    every = [e.every for e in rows]
+    drawn = [e.role != "control" for e in rows]
+    means, counts = [statistics.fmean(v) for v in every], [len(v) for v in every]
+    found = among.chances(means, counts, drawn, noise.sd_mm, noise.freedom)
+    return {e.arch.id: float(chance) for e, chance in zip(rows, found, strict=True)}
+
+
+def seed_groups(records: Iterable[TrialRecord], fidelity: str | None) -> list[list[float]]:
+    """Runs that differ by their seed alone: re-runs, and what was known before, by architecture.
+
+    A first run is no fair draw: being low is why it was re-run.
+    """
+    groups: dict[tuple[str, bool], list[float]] = {}
     for r in records:
-        if (
-            r.state == "complete"
-            and r.fidelity == fidelity
-            and r.role != "proposal"
-            and r.l_error_mm is not None
-        ):
-            groups.setdefault(r.arch.id, []).append(r.l_error_mm)
+        if r.fidelity == fidelity and r.role != "proposal" and r.l_error_mm is not None:
+            groups.setdefault((r.arch.id, r.role == "known"), []).append(r.l_error_mm)
     return list(groups.values())
 
 
@@ -194,39 +224,9 @@ def _interval(best: Estimate, noise: Noise | None) -> tuple[float, float] | None
 
 
 def _gain(
-    best: Estimate, control: Estimate | None, noise: Noise | None, comparisons: int
+    best: Estimate, control: Estimate | None, rows: Sequence[Estimate], noise: Noise | None
 ) -> tuple[float, float, float] | None:
     if control is None or noise is None:
         return None
-    difference = control.mean - best.mean
-    half = margin(best, control, noise, comparisons)
-    return difference, difference - half, difference + half
-
-
-def _verdict(
-    best: Estimate,
-    leader: Estimate,
-    control: Estimate | None,
-    noise: Noise | None,
-    members: Sequence[Estimate],
-    control_is_tied: bool,
-) -> str:
-    if noise is None:
-        return "the seed noise is not known yet (no architecture has two runs), so no winner is named"
-    name = f"{control.name or control.arch.id}, the control," if control else ""
-    others = len([e for e in members if e.role != "control" and e is not best])
-    if best is not leader and control_is_tied and best not in members:
-        return f"no winner: {name} has the lowest mean, and every proposal is worse beyond the seed noise"
-    if control_is_tied:
-        also = f", nor from {others} other architecture{'s' if others > 1 else ''}" if others else ""
-        return (
-            f"no winner: within the seed noise ({noise.sd_mm:.2f} mm from one seed to the next) "
-            f"{best.arch.id} cannot be told from {name.rstrip(',')}{also}"
-        )
-    if others:
-        return f"no single winner: {others + 1} architectures are tied with the best" + (
-            f", and {name.rstrip(',')} is not among them" if control else ""
-        )
-    return f"winner: {best.arch.id}" + (
-        f", better than {name} beyond the seed noise" if control else ""
-    ).rstrip(",")
+    gain = control.mean - best.mean
+    return gain, gain - margin(control, best, rows, noise), gain + margin(best, control, rows, noise)

@@ -56,7 +56,7 @@ class TrialRecord:
 
     study: str
     number: int
-    role: str  # "proposal", "control" or "repeat"
+    role: str  # "proposal", "control", "repeat", or "known" from an earlier search or a table
     round: int
     arch: ArchSpec
     name: str  # of a reference architecture, else ""

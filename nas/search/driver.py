@@ -233,9 +233,10 @@ class Driver:
         affordable = self._affordable(records, proxy, contenders)
         plan = self.plan
         wanted = race.next_repeats(
-            records, proxy.id, affordable, seeds=plan.repeats, seed=plan.seed, slots=self.slots
-        )
-        self._repeat(wanted, proxy)
+            records, proxy.id, affordable, seeds=plan.repeats, seed=plan.seed, slots=self.slots,
+            control=plan.control, control_name=plan.control_name,
+        )  # fmt: skip
+        self._repeat(wanted, proxy, spare=True)
 
     def _affordable(
         self, records: Sequence[TrialRecord], proxy: Proxy, contenders: Sequence[ArchSpec]
@@ -258,9 +259,10 @@ class Driver:
         )
         self._repeat(wanted, proxy)
 
-    def _repeat(self, wanted: Sequence[race.Repeat], proxy: Proxy) -> bool:
+    def _repeat(self, wanted: Sequence[race.Repeat], proxy: Proxy, *, spare: bool = False) -> bool:
+        """Hand out re-runs; `spare` ones only where --max-hours leaves time for them."""
         for one in wanted:
-            if one.role == "repeat" and not self._time_for(self.waiting.slots + 1, proxy):
+            if spare and not self._time_for(self.waiting.slots + 1, proxy):
                 self._short_of_time = True
                 break
             entry = self._entry(one.role, one.arch, one.seed, proxy, self._rounds[-1].number, one.name)

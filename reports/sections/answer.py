@@ -27,6 +27,7 @@ _COLUMNS = (
     Column("mactivations", "Activations (M)", ".1f"),
     Column("latency_ms", "Latency (ms)", ".1f"),
     Column("tied", "Tied with the best"),
+    Column("chance", "Chance to be best (%)", ".0f"),
 )
 
 
@@ -67,15 +68,13 @@ def ranking(
     latencies: Latencies = Latencies(),  # noqa: B008  frozen
 ) -> Table:
     """The best architectures with what they cost, and the control wherever it stands."""
-    tied = {arch.id for arch in selection.tied}
     ranked = enumerate(selection.rows, 1)
     shown = [(rank, row) for rank, row in ranked if rank <= _SHOWN or row.role == "control"]
-    return Table.make(
-        name, _COLUMNS, [_row(rank, row, row.arch.id in tied, latencies) for rank, row in shown]
-    )
+    return Table.make(name, _COLUMNS, [_row(rank, row, selection, latencies) for rank, row in shown])
 
 
-def _row(rank: int, row: Estimate, tied: bool, latencies: Latencies) -> dict[str, Value]:
+def _row(rank: int, row: Estimate, selection: Selection, latencies: Latencies) -> dict[str, Value]:
+    chance = selection.chances.get(row.arch.id)
     return {
         "rank": rank,
         "architecture": title_of(row.arch, row.name),
@@ -87,7 +86,8 @@ def _row(rank: int, row: Estimate, tied: bool, latencies: Latencies) -> dict[str
         "mparams": row.arch.params() / 1e6,
         "mactivations": row.arch.activations() / 1e6,
         "latency_ms": latencies.ms(row.arch),
-        "tied": "yes" if tied else "no",
+        "tied": "yes" if row.arch in selection.tied else "no",
+        "chance": None if chance is None else 100 * chance,
     }
 
 
