@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from space.commandline import Parser, a_path, door
+from space.machine import cores
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +26,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from proxy_tasks.jmlr.crops.cache import cores
     from proxy_tasks.jmlr.wcpa.dataset import SPLITS, WcpaDataset, list_file
     from proxy_tasks.jmlr.wcpa.faults import find_faults
 

@@ -1,9 +1,18 @@
-"""This machine: where what can be made again is kept between runs, and how many cores there are."""
+"""This machine: where what can be made again is kept, and how many cores a process may use.
+
+A machine has often more cores than a process is granted: Slurm and container run-times restrict it by
+affinity (a set of cores), by a quota of time in its control groups (so many microseconds of each period),
+or both. More threads than that only take turns.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+_CGROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def cache_root() -> Path:
@@ -15,5 +24,44 @@ def cache_root() -> Path:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may keep busy, at least 1: its affinity's, or its quota where that is less."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def cpu_quota(root: Path = _CGROUPS, own: Path = _OWN) -> float | None:
+    """Cores' worth of time that the control groups grant; None where they set no limit or cannot be read.
+
+    The tightest limit of the process's group and of all groups around it holds.
+    """
+    return min(_quotas(root, own), default=None)
+
+
+def _quotas(root: Path, own: Path) -> Iterator[float]:
+    for folder, version in _groups(root, own):
+        with suppress(OSError, ValueError):
+            if version == 2:
+                quota, period = (folder / "cpu.max").read_text().split()  # "max 100000" has no limit
+            else:
+                quota, period = ((folder / f"cpu.cfs_{each}_us").read_text() for each in ("quota", "period"))
+            if float(quota) > 0 and float(period) > 0:  # version 1 says -1 for none
+                yield float(quota) / float(period)
+
+
+def _groups(root: Path, own: Path) -> Iterator[tuple[Path, int]]:
+    """Folders of the process's control groups for CPU time and of all around them, with their version.
+
+    A container sees its own group at the root, whatever path the kernel names.
+    """
+    with suppress(OSError, ValueError):
+        for line in own.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            bases = [root / controllers, root / "cpu"] if controllers else [root]
+            parts = Path(path.lstrip("/"))
+            for base in bases:
+                for folder in (parts, *parts.parents):
+                    if ".." not in folder.parts:
+                        yield base / folder, 1 if controllers else 2

@@ -17,13 +17,13 @@ schedule: 40 passes over 285,000 images a network.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from space.commandline import a_path, door, parser_of
+from space.machine import cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,7 +196,7 @@ def _worker(config: dict[str, Any]) -> None:
 
     context = ray.train.get_context()
     if not config["gpu"]:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
+        torch.set_num_threads(max(1, cores() // context.get_local_world_size()))
     device = ray.train.torch.get_device() if config["gpu"] else "cpu"
     train(RetrainJob.from_dict(config["job"]), Path(config["run"]), device=device, on_epoch=report)
 

@@ -39,9 +39,10 @@ import cv2
 import numpy as np
 
 from proxy_tasks.jmlr import camera
-from proxy_tasks.jmlr.crops.cache import CropCache, cores, open_cache
+from proxy_tasks.jmlr.crops.cache import CropCache, open_cache
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.jmlr.wcpa.faults import find_faults
+from space.machine import cores
 
 READERS = 3
 

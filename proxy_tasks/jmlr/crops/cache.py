@@ -34,6 +34,7 @@ from proxy_tasks.jmlr.crops.build import BAD_LIMIT, build, fields_of, refuse_too
 from proxy_tasks.jmlr.crops.sweep import sweep
 from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
 from proxy_tasks.jmlr.wcpa.topology import Topology
+from space.machine import cores
 
 _FORMAT = 1  # raise when the crops or the files' meaning change
 _STORAGE_FAILED = "a file cannot be read"  # for which older versions left rows out that may well be whole
@@ -228,11 +229,6 @@ def _build(
         folder.rename(old)
         shutil.rmtree(old, ignore_errors=True)
     partial.rename(folder)
-
-
-def cores() -> int:
-    """Cores that this process may use; a cluster's scheduler often grants fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _file_facts(dataset: WcpaDataset, row: Row) -> list[list[int] | None]:

@@ -26,6 +26,7 @@ from proxy_tasks.jmlr.synthetic import pose
 from proxy_tasks.jmlr.synthetic.actions import ACTIONS
 from proxy_tasks.jmlr.synthetic.frames import FRAMES_PER_ACTION, Studio, encode
 from proxy_tasks.jmlr.synthetic.model import FaceModel, default_model, load_model
+from space.machine import cores
 
 Row = tuple[str, str, str]
 
@@ -113,9 +114,8 @@ def _umask() -> int:
 
 def _run(order: Order, model: FaceModel, total: int, workers: int | None) -> Iterator[list[Row]]:
     """Rows of each subject, in order."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     useful = min(total, -(-total * order.frames // _IMAGES_A_WORKER))
-    count = min(cores, useful) if workers is None else min(workers, total)
+    count = min(cores(), useful) if workers is None else min(workers, total)
     if count == 1:
         studio = Studio(model, order.size, order.seed)
         yield from (write_subject(studio, order, index) for index in range(total))
