@@ -26,7 +26,6 @@ from space.halves import Halves, split
 from space.index import build_index, closest
 from space.indexfile import load_or_build
 from space.rows import holds, positions_of, rows_at, specs
-from space.scale import nearest
 from space.walk import COORDINATES, Walk
 
 
@@ -79,13 +78,6 @@ class FeasibleSet:
     def largest(self) -> ArchSpec:
         """The architecture of the set with the most multiply-adds."""
         return self._extreme(self.budget.high, above=False)
-
-    def nearest(self, spec: ArchSpec) -> ArchSpec:
-        """`spec` itself where it is in the set, else `spec` with its widths scaled into the window.
-
-        space/scale.py says what nearest means. The block is the space's own.
-        """
-        return spec if spec in self else nearest(self, spec)
 
     def draw(self, n: int, rng: np.random.Generator) -> list[ArchSpec]:
         """`n` architectures, independent and exactly uniform over the set."""

@@ -11,23 +11,28 @@ seed stands in, by the distance of the logarithms of depths and widths.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from space.arch import ArchSpec
+from space.arch import REFERENCES, ArchSpec
 from space.arrays import Floats
+from space.feasible import FeasibleSet
 from space.halves import Halves, spec_at, split
 from space.plan import STAGES
-
-if TYPE_CHECKING:
-    from space.feasible import FeasibleSet
 
 _DRAWS = 4096
 
 
+def find_control(feasible: FeasibleSet) -> tuple[ArchSpec, str]:
+    """ResNet-34 where it lies in the window, else ResNet-34 brought inside; and what it is called."""
+    resnet34 = REFERENCES["resnet34"]
+    control = nearest(feasible, resnet34)
+    return control, "resnet34" if control == resnet34 else "resnet34-scaled"
+
+
 def nearest(feasible: FeasibleSet, reference: ArchSpec) -> ArchSpec:
-    """The architecture of `feasible` that stands for `reference`."""
+    """The architecture of `feasible` that stands for `reference`: itself where it is inside."""
+    if reference in feasible:
+        return reference
     return _scaled(feasible, reference) or _lookalike(feasible, reference)
 
 

@@ -12,10 +12,13 @@ import torch
 
 from nas.export import document, jmlr, scrfd, timm_resnet
 from nas.export.__main__ import FORMATS, main, write
+from nas.export.from_run import open_source
 from nas.export.source import Source
 from nas.export.staging import ExportError
+from nas.search.plan import find_arch
 from proxy_tasks.backbone import build_model
-from space import REFERENCES, ArchSpec
+from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space
+from space.specfile import read_spec, spec_in
 
 BASIC = ArchSpec((2, 1, 1, 1), (8, 16, 16, 24))
 PLAIN = ArchSpec((1, 1, 1, 1), (64, 64, 64, 64))  # the first stage keeps the stem's channels
@@ -160,7 +163,16 @@ def test_a_document_is_valid_and_its_two_counters_agree(source, tmp_path):
     value = json.loads((tmp_path / "spec.json").read_text())
     document.validate(value)
     assert value["cost"]["macs"] == value["cost"]["macs_fvcore"] == source.arch.macs(outputs=OUTPUTS)
-    assert document.read_arch(value) == source.arch
+    assert spec_in(value) == source.arch
+
+
+def test_a_document_is_an_architecture_for_search_retrain_and_export_alike(tmp_path):
+    """A search refused as a seed what the export had written."""
+    write("json", Source(REFERENCES["jmlr-searched"]), tmp_path)
+    file = str(tmp_path / "spec.json")
+    assert read_spec(file) == REFERENCES["jmlr-searched"]
+    assert find_arch(file, FeasibleSet(Space(), Budget.parse("5.1G"))) == REFERENCES["jmlr-searched"]
+    assert open_source(file).name == "jmlr-searched"
 
 
 def test_the_published_totals_stand_in_the_documents():

@@ -15,6 +15,7 @@ from scipy.stats import chisquare
 
 from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space, cost
 from space.rows import rows_at
+from space.scale import nearest
 from space.walk import COORDINATES
 
 SMALL = space_brute.SMALL
@@ -198,7 +199,7 @@ def test_no_draw_and_no_point_leaves_the_window(space, seed, tolerance, aim):
         assert ((budget.low <= macs) & (macs <= budget.high)).all()
         assert all(ArchSpec(row[:4], row[4:], space.block) in feasible for row in table[:20])
     assert (feasible.from_unit_array(feasible.to_unit_array(rows)) == rows).all()
-    assert feasible.nearest(REFERENCES["resnet34"]) in feasible
+    assert nearest(feasible, REFERENCES["resnet34"]) in feasible
     assert feasible.smallest() in feasible and feasible.largest() in feasible
 
 

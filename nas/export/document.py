@@ -16,11 +16,8 @@ from typing import Any
 from nas.export.count import fvcore_macs
 from nas.export.source import Source, Written
 from nas.export.staging import ExportError, staged
-from space.arch import ArchSpec
 from space.cost import INPUT_SIZE
-
-FORMAT = "jmlr-nas/architecture"
-VERSION = 1
+from space.specfile import FORMAT, VERSION, spec_in
 
 
 @cache
@@ -74,18 +71,6 @@ def validate(value: Any) -> None:
         )
 
 
-def read_arch(value: Any) -> ArchSpec:
-    """The architecture of a document, of a winner's file, or of bare depths and widths."""
-    if isinstance(value, dict):
-        if value.get("format") == FORMAT:
-            validate(value)
-            return ArchSpec.from_dict(value["architecture"])
-        for key in ("architecture", "arch"):
-            if isinstance(value.get(key), dict):
-                return ArchSpec.from_dict(value[key])
-    return ArchSpec.from_dict(value)
-
-
 def write(source: Source, destination: Path) -> Written:
     """spec.json in `destination`, validated after a reload."""
     text = json.dumps(document(source), indent=2, allow_nan=False) + "\n"
@@ -94,8 +79,8 @@ def write(source: Source, destination: Path) -> Written:
         file.write_text(text)
         value = json.loads(file.read_text())
         validate(value)
-        if read_arch(value) != source.arch:
-            raise ExportError(f"{file.name} reads back as {read_arch(value).id}, not {source.arch.id}")
+        if (read := spec_in(value)) != source.arch:
+            raise ExportError(f"{file.name} reads back as {read.id}, not {source.arch.id}")
     gigaflops = source.arch.macs(outputs=source.outputs) / 1e9
     return Written(
         (destination / "spec.json",),

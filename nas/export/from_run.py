@@ -12,11 +12,11 @@ from nas.export.source import Source
 from nas.record.run_dir import RunDir, RunError
 from nas.record.select import select
 from nas.record.store import Store, TrialRecord
-from nas.retrain.run import read_spec
 from nas.retrain.trained import Member, MemberError, find_members
 from proxy_tasks.kind import DEFAULT, SCORE, find_kind
 from space.arch import ArchSpec
 from space.plan import OUTPUTS
+from space.specfile import read_spec, reference_name
 
 PARTS = ("v1_v2_mm", "v1_v3_mm", "v1_v4_x10_mm", "median_mm", "failed_share")
 
@@ -28,8 +28,8 @@ def open_source(target: str, member: str | None = None) -> Source:
     if not path.is_dir():
         if member is not None:
             raise ValueError(f"--member picks a network of a run, and {target!r} is no run's folder")
-        arch, name = read_spec(target)
-        return Source(arch, OUTPUTS, name)
+        arch = read_spec(target)
+        return Source(arch, OUTPUTS, reference_name(arch))
     facts = RunDir(path).read()
     chosen = find_member(path, member)
     if chosen is not None:

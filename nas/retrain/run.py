@@ -24,7 +24,8 @@ from nas.search.display import chatter_to
 from nas.search.plan import find_proxy
 from proxy_tasks.kind import DEFAULT, SCORE, find_kind
 from proxy_tasks.proxy import Proxy
-from space.arch import REFERENCES, ArchSpec
+from space.arch import ArchSpec
+from space.specfile import read_spec, reference_name
 
 Launch = Callable[[RetrainJob], None]
 POLL = 0.5  # seconds between looks at a history
@@ -127,25 +128,11 @@ def architectures(run: Path, top: int, control: bool, specs: Sequence[str]) -> d
             )
         rows = [*best, *([selection.control] if control and selection.control else [])]
         chosen = {row.arch: row.name for row in rows}
-    for arch, name in named:
-        chosen.setdefault(arch, name)
+    for arch in named:
+        chosen.setdefault(arch, reference_name(arch))
     if not chosen:
         raise ValueError("there is nothing to train: raise --top or give --spec")
     return chosen
-
-
-def read_spec(text: str) -> tuple[ArchSpec, str]:
-    """An architecture and its reference name, from a name or a JSON file."""
-    if text in REFERENCES:
-        return REFERENCES[text], text
-    from nas.export.document import read_arch
-
-    try:
-        arch = read_arch(json.loads(Path(text).read_text()))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        names = ", ".join(REFERENCES)
-        raise ValueError(f"{text!r} is neither one of {names} nor a readable spec file ({error})") from None
-    return arch, next((name for name, spec in REFERENCES.items() if spec == arch), "")
 
 
 @contextlib.contextmanager

@@ -18,7 +18,9 @@ from nas.record.narrow import best_range
 from nas.record.store import TrialRecord
 from nas.search.config import SearchConfig
 from proxy_tasks.proxy import PROXIES, Proxy
-from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space
+from space import ArchSpec, Budget, FeasibleSet, Space
+from space.scale import find_control
+from space.specfile import read_spec, reference_name
 
 ENOUGH_TO_NARROW = 8  # complete trials of the first round
 STRATEGIES = ("random", "qmc", "tpe", "gp", "evolution")
@@ -61,7 +63,7 @@ class Plan:
         """What a person calls `arch`: the control's or a reference's name, else nothing."""
         if arch == self.control:
             return self.control_name
-        return next((name for name, spec in REFERENCES.items() if spec == arch), "")
+        return reference_name(arch)
 
     def proxy_of(self, fidelity: str) -> Proxy:
         """The settings behind a fidelity's id; ValueError for one that is not this search's."""
@@ -183,11 +185,10 @@ def find_proxy(text: str) -> Proxy:
 
 def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
     """An architecture by reference name or spec file; it must lie in the window."""
-    if text in REFERENCES:
-        arch = REFERENCES[text]
-    else:
-        values = _read_json(text, "--seed-arch", f"one of {', '.join(REFERENCES)}, or a spec's JSON file")
-        arch = ArchSpec.from_dict(values.get("arch", values))
+    try:
+        arch = read_spec(text)
+    except ValueError as error:
+        raise ValueError(f"--seed-arch: {error}") from None
     if arch not in feasible:
         budget = feasible.budget
         raise ValueError(
@@ -205,11 +206,3 @@ def _read_json(text: str, flag: str, choices: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"{flag} {text!r} holds no JSON object")
     return values
-
-
-def find_control(feasible: FeasibleSet) -> tuple[ArchSpec, str]:
-    """ResNet-34 where it lies in the window, else ResNet-34 with its widths scaled to the nearest inside."""
-    resnet34 = REFERENCES["resnet34"]
-    if resnet34 in feasible:
-        return resnet34, "resnet34"
-    return feasible.nearest(resnet34), "resnet34-scaled"

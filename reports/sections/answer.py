@@ -13,6 +13,7 @@ from reports.figures.style import both
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table, Value
 from space import REFERENCES, ArchSpec
+from space.specfile import reference_name
 
 _SHOWN = 8  # rows of the ranking on the page; trials.csv has every trial
 _COLUMNS = (
@@ -45,7 +46,7 @@ def section(run: Run, selection: Selection) -> Section:
 def title_of(arch: ArchSpec, name: str = "") -> str:
     """A reference by its usual name, anything else by its id."""
     known = {"resnet18": "ResNet-18", "resnet34": "ResNet-34", "resnet50": "ResNet-50"}
-    found = name or next((key for key, spec in REFERENCES.items() if spec == arch), "")
+    found = name or reference_name(arch)
     return known.get(found, found) or arch.id
 
 
