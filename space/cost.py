@@ -215,7 +215,7 @@ def costs(
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Multiply-adds at 256x256 of the parts that make up every architecture of a space.
+    """What the parts cost, at 256x256, that make up every architecture of a space.
 
     An architecture of width indices a_i and depths d_i costs
     base + sum_i first[i][a_(i-1), a_i] + (d_i - 1) further[i][a_i].
@@ -226,18 +226,18 @@ class Tables:
     further: tuple[Ints, ...]  # four int64 (widths,)
 
 
-def tables(block: str, width_choices: Sequence[Sequence[int]]) -> Tables:
+def tables(block: str, width_choices: Sequence[Sequence[int]], measure: Measure = MACS) -> Tables:
     """The parts for every combination of neighbouring stages' widths."""
     first, further = [], []
     cin = np.array([STEM_OUT])
     for stage, (entry, inside) in enumerate(stage_sides(INPUT_SIZE)):
         width = np.asarray(width_choices[stage], np.int64)
         out = width * EXPANSION[block]
-        first.append(block_cost(block, stage, 0, cin[:, None], width, entry))
-        further.append(block_cost(block, stage, 1, out, width, inside))
+        first.append(block_cost(block, stage, 0, cin[:, None], width, entry, measure))
+        further.append(block_cost(block, stage, 1, out, width, inside, measure))
         cin = out
-    first[-1] = first[-1] + linear_macs(build_head(cin))
-    return Tables(stem_cost(MACS, INPUT_SIZE), tuple(first), tuple(further))
+    first[-1] = first[-1] + measure.linear(build_head(cin))
+    return Tables(stem_cost(measure, INPUT_SIZE), tuple(first), tuple(further))
 
 
 def stem_cost(measure: Measure, input_size: int) -> int:

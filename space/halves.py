@@ -52,9 +52,19 @@ class Halves:
         sums: Ints = self.outer_right[w3][:, None, :] + self.more_right[w3][:, None]
         return sums.ravel()
 
+    def total(self, table: Ints) -> Ints:
+        """(n,) the cost of whole architectures, (n, 8) positions: d_1..d_4, w_1..w_4."""
+        d1, d2, d3, d4, w1, w2, w3, w4 = table.T
+        left: Ints = self.join[w2, w3] + self.outer_left[w2, w1, d1] + self.more_left[w2, d2]
+        right: Ints = self.outer_right[w3, w4, d4] + self.more_right[w3, d3]
+        return left + right
 
-def split(space: Space) -> Halves:
-    """The halves of a space's cost; ValueError where they are too many to sort."""
+
+def split(space: Space, parts: Tables | None = None) -> Halves:
+    """The halves of a space's cost; ValueError where they are too many to sort.
+
+    parts  what adds up to the cost; multiply-adds where none are given
+    """
     depths = tuple(len(choices) for choices in space.depth_choices)
     widths = tuple(len(choices) for choices in space.width_choices)
     lefts = widths[0] * widths[1] * depths[0] * depths[1]
@@ -64,7 +74,7 @@ def split(space: Space) -> Halves:
             f"a space of {space.size:.1e} architectures is too large to be counted in minutes: "
             f"raise width_step (now {space.width_step}) or narrow the ranges"
         )
-    parts = tables(space.block, space.width_choices)
+    parts = parts or tables(space.block, space.width_choices)
     more = [_further(parts, space, stage) for stage in range(4)]
     first = [_tied(parts, space, stage) for stage in range(4)]
     return Halves(
