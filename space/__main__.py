@@ -2,9 +2,11 @@
 
     python -m space --budget 5.1GFLOPs
     python -m space --budget 5.1GFLOPs --max-depth 4,8,24,4 --free-widths --json
+    python -m space --budget 5.1GFLOPs --max-params 20M --max-activations 1x
+    python -m space --budget 5.1GFLOPs --max-latency 1.2x --latency-table FILE
 
-Under a second for the default space. All that is written is the index behind the count, some
-megabytes in the cache directory ($JMLR_NAS_CACHE, else ~/.cache/jmlr-nas).
+Under a second for the default space; caps are counted in some more, the first time. All that is written
+are the indexes behind the counts, some megabytes in the cache ($JMLR_NAS_CACHE, else ~/.cache/jmlr-nas).
 """
 
 from __future__ import annotations
@@ -14,9 +16,18 @@ import json
 import sys
 from collections.abc import Sequence
 
-from space.commandline import Parser, door
+from space.commandline import Parser, a_path, door
 from space.feasible import FeasibleSet
-from space.flags import add_budget_flags, add_space_flags, budget_from, space_from
+from space.flags import (
+    add_budget_flags,
+    add_cap_flags,
+    add_space_flags,
+    budget_from,
+    cap_texts,
+    capped,
+    space_from,
+)
+from space.latency import LatencyTable
 from space.summary import render, summarise
 
 MOST_SAMPLES = 100_000  # each is described in words: a minute for all of these
@@ -32,7 +43,8 @@ def _run(args: argparse.Namespace) -> int:
         raise ValueError(f"--samples and --seed are at least 0, not {min(args.samples, args.seed)}")
     if args.samples > MOST_SAMPLES:
         raise ValueError(f"--samples is at most {MOST_SAMPLES:,}, not {args.samples:,}")
-    feasible = FeasibleSet(space_from(args), budget_from(args))
+    table = LatencyTable.load(args.latency_table) if args.latency_table else None
+    feasible = capped(FeasibleSet(space_from(args), budget_from(args)), cap_texts(args), table)
     summary = summarise(feasible, args.samples, args.seed)
     if args.json:
         print(json.dumps(summary, indent=2))
@@ -47,6 +59,11 @@ def _parser() -> Parser:
     )
     add_budget_flags(parser)
     add_space_flags(parser.add_argument_group("the space, for all stages or for each"))
+    caps = parser.add_argument_group("caps beside the budget")
+    add_cap_flags(caps)
+    caps.add_argument(
+        "--latency-table", type=a_path, metavar="FILE", help="made by python -m proxy_tasks.latency calibrate"
+    )
     parser.add_argument(
         "--samples", type=int, default=5, metavar="N", help="architectures to show (default 5)"
     )

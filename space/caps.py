@@ -1,8 +1,9 @@
 """Caps beside the budget: the most parameters, activations or milliseconds that an architecture may have.
 
-Equal FLOPs are not equal networks: under 5.1 GFLOPs parameters run from 2.4 to 76 million and activations
-from 3.4 to 13.7 million. Both are counted from the same plan as FLOPs (space/cost.py), at 256x256 and 6,100
-outputs; an activation is an element of a convolution's output (Radosavovic et al. 2020, section 3).
+Equal FLOPs are not equal networks: of uniform architectures at 5.1 GFLOPs, 98 % have from 6.5 to 68 million
+parameters and from 4.4 to 12.2 million activations. Both are counted from the same plan as FLOPs
+(space/cost.py), at 256x256 and 6,100 outputs; an activation is an element of a convolution's output
+(Radosavovic et al. 2020, section 3).
 Latency is what a model of one device predicts (space/latency.py).
 
 A cap is written as a number with its unit, or relative to the control of the search: "30M", "12ms", "1.2x".
@@ -30,7 +31,7 @@ NAMES = ("params", "activations", "latency")
 _NUMBER = re.compile(r"([0-9]+\.?[0-9]*(?:e[+-]?[0-9]{1,2})?|\.[0-9]+(?:e[+-]?[0-9]{1,2})?)\s*([a-zµ]*)")
 _COUNTS = {"": 0, "k": 3, "m": 6, "g": 9}
 _SECONDS = {"us": -3, "µs": -3, "ms": 0, "s": 3}
-_EXAMPLES = {"params": "30M", "activations": "6M", "latency": "12ms"}
+EXAMPLES = {"params": "30M", "activations": "6M", "latency": "12ms"}
 _MEASURES = {"params": PARAMS, "activations": ACTIVATIONS}
 
 
@@ -49,8 +50,8 @@ class Caps:
                 raise ValueError(f"{flag(name)} is a number above 0, not {most!r}")
         if self.latency is not None and self.model is None:
             raise ValueError(
-                "--max-latency needs a latency table of the device that it is meant for: "
-                "measure one with python -m proxy_tasks.latency calibrate"
+                "--max-latency needs a latency table of the device that it is meant for: give one with "
+                "--latency-table FILE, made by python -m proxy_tasks.latency calibrate"
             )
 
     @classmethod
@@ -151,4 +152,4 @@ def _read(name: str, text: str, control: ArchSpec, model: LatencyModel | None) -
 
 
 def _wanted(name: str) -> str:
-    return f"write for example {_EXAMPLES[name]}, or 1.2x for 1.2 times the control's"
+    return f"write for example {EXAMPLES[name]}, or 1.2x for 1.2 times the control's"

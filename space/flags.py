@@ -1,4 +1,4 @@
-"""The command-line flags that say which space and which budget, for every command that takes them.
+"""The command-line flags that say which space, budget and caps, for every command that takes them.
 
 A flag that is not given is None or absent, and the default is the field's own.
 """
@@ -6,17 +6,28 @@ A flag that is not given is None or absent, and the default is the field's own.
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from space.budget import TOLERANCE, Budget
+from space.caps import EXAMPLES, Caps, flag
 from space.design import Space
 from space.plan import EXPANSION
+
+if TYPE_CHECKING:
+    from space.feasible import FeasibleSet
+    from space.latency import LatencyModel
 
 _RANGES = {
     "min_depth": "least blocks of a stage",
     "max_depth": "most blocks of a stage",
     "min_width": "least width of a stage",
     "max_width": "greatest width of a stage",
+}
+_CAPS = {
+    "params": "parameters",
+    "activations": "elements in the outputs of all convolutions at 256x256",
+    "latency": "time of a forward pass by the latency table",
 }
 
 
@@ -43,6 +54,13 @@ def add_space_flags(parser: Any) -> None:
     parser.add_argument("--free-widths", action="store_true", default=None, help=help_)
 
 
+def add_cap_flags(parser: Any) -> None:
+    """`parser` is an ArgumentParser or a group of one."""
+    for name, meaning in _CAPS.items():
+        help_ = f"most {meaning}, e.g. {EXAMPLES[name]}, or 1.2x: 1.2 times the control's"
+        parser.add_argument(flag(name), metavar="CAP", help=help_)
+
+
 def budget_from(args: argparse.Namespace) -> Budget:
     """The budget that was asked for; ValueError, one sentence, where it is none."""
     text, share = getattr(args, "budget", None), getattr(args, "tolerance", None)
@@ -53,6 +71,21 @@ def budget_from(args: argparse.Namespace) -> Budget:
     except ValueError:
         raise ValueError(f"--tolerance is a share such as 0.02 (2 %), not {share!r}") from None
     return Budget.parse(text, tolerance)
+
+
+def cap_texts(args: argparse.Namespace) -> dict[str, str]:
+    """The caps that were asked for as they were written, for Caps.parse, by name."""
+    given = {name: getattr(args, f"max_{name}", None) for name in _CAPS}
+    return {name: text for name, text in given.items() if text is not None}
+
+
+def capped(window: FeasibleSet, texts: Mapping[str, str], model: LatencyModel | None = None) -> FeasibleSet:
+    """The part of a window that keeps these caps, relative ones to its control; ValueError, one sentence."""
+    from space.scale import find_control
+
+    if not texts:
+        return window
+    return window.within(Caps.parse(texts, find_control(window)[0], model))
 
 
 def space_fields(args: argparse.Namespace) -> dict[str, Any]:

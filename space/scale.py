@@ -30,7 +30,11 @@ def find_control(feasible: FeasibleSet) -> tuple[ArchSpec, str]:
 
 
 def nearest(feasible: FeasibleSet, reference: ArchSpec) -> ArchSpec:
-    """The architecture of `feasible` that stands for `reference`: itself where it is inside."""
+    """The architecture of the window that stands for `reference`: itself where it is inside.
+
+    Caps do not count: a control that is itself too large is what a search under caps is compared with.
+    """
+    feasible = feasible.window
     if reference in feasible:
         return reference
     return _scaled(feasible, reference) or _lookalike(feasible, reference)

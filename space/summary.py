@@ -13,6 +13,7 @@ from space.design import Space
 from space.feasible import FeasibleSet
 
 DRAWS = 20_000  # for the shares; a mean share is then known to about 0.1 %
+DRAWS_CAPPED = 2_000  # where most draws of the window break a cap; known to 0.3 %
 _BAR = 24  # characters for a whole network
 _USUAL = len("d24-24-24-24_w512-512-512-512")
 _QUANTILES = (5, 95)
@@ -22,7 +23,8 @@ def summarise(feasible: FeasibleSet, samples: int, seed: int) -> dict[str, Any]:
     """Everything that `python -m space` shows, as plain data."""
     rng = np.random.default_rng(seed)
     chosen = feasible.draw(samples, rng)
-    parts = part_costs(feasible.space.block, feasible.draw_array(DRAWS, rng))
+    draws = DRAWS_CAPPED if feasible.caps else DRAWS
+    parts = part_costs(feasible.space.block, feasible.draw_array(draws, rng))
     whole = sum(parts.values())
     return {
         "space": feasible.space.to_dict(),
@@ -30,6 +32,9 @@ def summarise(feasible: FeasibleSet, samples: int, seed: int) -> dict[str, Any]:
         "budget": feasible.budget.to_dict() | {"low": feasible.budget.low, "high": feasible.budget.high},
         "id": feasible.id,
         "count": feasible.count,
+        "caps": feasible.caps.to_dict(),
+        "left": feasible.left,
+        "draws": draws,
         "shares": {name: _share(macs / whole) for name, macs in parts.items()},
         "samples": [_describe(spec) for spec in chosen],
         "references": {
@@ -46,7 +51,9 @@ def _share(shares: Floats) -> dict[str, float]:
 def _outside(spec: ArchSpec, feasible: FeasibleSet) -> str | None:
     if spec not in feasible.space:
         return "space"
-    return None if spec in feasible else "budget"
+    if spec not in feasible.window:
+        return "budget"
+    return None if spec in feasible else "caps"
 
 
 def _describe(spec: ArchSpec) -> dict[str, Any]:
@@ -62,8 +69,9 @@ def render(feasible: FeasibleSet, summary: dict[str, Any], *, plain: bool = Fals
         f"Space    {describe_space(feasible.space)}",
         f"Budget   {feasible.budget} at 256x256: {feasible.budget.low:,} to {feasible.budget.high:,} FLOPs",
         f"Inside   {count:,} of {size:,} architectures, 1 in {ratio:,.{0 if ratio > 100 else 1}f}",
+        *_caps(feasible, summary),
         "",
-        f"Where the FLOPs go ({DRAWS:,} uniform draws)",
+        f"Where the FLOPs go ({summary['draws']:,} uniform draws)",
         f"  {'part':<8}{'mean':>8}{'5 % to 95 %':>20}",
     ]
     for name, share in summary["shares"].items():
@@ -75,6 +83,14 @@ def render(feasible: FeasibleSet, summary: dict[str, Any], *, plain: bool = Fals
     lines += ["", "References", *_table([(name, each, _verdict(each)) for name, each in references])]
     text = "\n".join(lines)
     return text.replace("±", "+-").replace("–", "-") if plain else text
+
+
+def _caps(feasible: FeasibleSet, summary: dict[str, Any]) -> list[str]:
+    """What is left of the window, where there are caps."""
+    if not feasible.caps:
+        return []
+    left, count = summary["left"], summary["count"]
+    return [f"Caps     {feasible.caps}", f"Left     {left:,} of those inside, {100 * left / count:.3g} %"]
 
 
 def describe_space(space: Space) -> str:

@@ -9,8 +9,11 @@ import subprocess
 import sys
 
 import pytest
+from test_space_latency import table
 
+from space import Budget, FeasibleSet, Space
 from space.__main__ import main
+from space.scale import find_control
 
 SMALL = ["--max-depth", "4", "--width-step", "32"]
 
@@ -52,6 +55,41 @@ def test_ranges_can_be_given_for_each_stage(capsys):
     assert "basic blocks, depths 1–2, 1–3, 1–4, 1–3, widths 64–512 by 64\n" in out
 
 
+def test_caps_are_shown_with_what_they_leave(capsys):
+    _, plain, _ = _run(capsys, "--budget", "2G", "--json", *SMALL)
+    flags = ("--max-params", "20M", "--max-activations", "1.1x")
+    status, out, err = _run(capsys, "--budget", "2G", "--json", *SMALL, *flags)
+    summary, control = json.loads(out), find_control(FeasibleSet(*_small("2G")))[0]
+    assert (status, err) == (0, "")
+    assert summary["count"] == json.loads(plain)["count"] > summary["left"] > 0
+    assert summary["id"] != json.loads(plain)["id"]
+    most = control.activations() * 11 // 10
+    assert summary["caps"] == {"params": 20_000_000, "activations": most}
+    assert all(s["params"] <= 20_000_000 and s["activations"] <= most for s in summary["samples"])
+    _, out, _ = _run(capsys, "--budget", "2G", *SMALL, *flags)
+    assert "Caps     at most 20 M parameters, at most" in out
+    assert f"Left     {summary['left']:,} of those inside, " in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_cap_on_latency_reads_its_table_from_a_file(capsys, tmp_path):
+    file = tmp_path / "table.json"
+    file.write_text(json.dumps(table().to_dict()))
+    flags = ("--max-latency", "1x", "--latency-table", str(file))
+    status, out, _ = _run(capsys, "--budget", "2G", "--json", *SMALL, *flags)
+    assert status == 0 and json.loads(out)["caps"]["latency_model"] == table().id
+    for wrong, words in (
+        (flags[:2], "--max-latency needs a latency table"),
+        ((*flags[:3], "none"), "none is no readable"),
+    ):
+        status, out, err = _run(capsys, "--budget", "2G", *SMALL, *wrong)
+        assert (status, out) == (2, "") and words in err and err.count("\n") == 1
+
+
+def _small(budget: str) -> tuple[Space, Budget]:
+    return Space(max_depth=4, width_step=32), Budget.parse(budget)
+
+
 def test_the_same_seed_shows_the_same_samples(capsys):
     flags = ("--budget", "2G", "--json", *SMALL)
     first, again, other = (_run(capsys, *flags, "--seed", seed)[1] for seed in ("1", "1", "2"))
@@ -83,6 +121,15 @@ def test_a_terminal_without_unicode_gets_ascii(monkeypatch):
         (["--budget", "5.1G", "--width-step", "1"], "raise width_step"),
         (["--budget", "5.1G", "--min-depth", "30"], "stage 1 has no depth left"),
         (["--budget", "5.1G", "--block", "conv"], "block is one of basic, bottleneck"),
+        (["--budget", "2G", *SMALL, "--max-params", "20MB"], "--max-params '20MB' is no cap: write for"),
+        (["--budget", "2G", *SMALL, "--max-params", "12ms"], "'12ms' is no cap: write for example 30M"),
+        (["--budget", "2G", *SMALL, "--max-activations=-6M"], "--max-activations '-6M' is no cap"),
+        (["--budget", "2G", *SMALL, "--max-activations", "0x"], "--max-activations is above 0, not '0x'"),
+        (["--budget", "2G", *SMALL, "--max-params", "1k"], "the smallest that would do is --max-params "),
+        (
+            ["--budget", "2G", *SMALL, "--max-params", "3M", "--max-activations", "2.3M"],
+            "would do is --max-activations 3.9",
+        ),
         (["--budget", "5.1G", "--samples", "-1"], "at least 0, not -1"),
         (["--budget", "5.1G", "--samples", "1000000000000"], "at most 100,000"),
     ],
