@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections import Counter
 from datetime import datetime
@@ -70,7 +71,7 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
 
     doing = "running now" if found["active"] else "not running"
     if found["running"] and not found["active"]:
-        doing += f"; interrupted, go on with: python -m nas.search --resume --out {run_dir}"
+        doing += f"; interrupted, go on with: python -m nas.search --resume --out {shlex.quote(str(run_dir))}"
     print(f"{run_dir}: {doing}")
     counts = ", ".join(f"{found[s]} {s}" for s in ("complete", "pruned", "failed", "running"))
     print(f"trials: {counts}; {found['hours']:.2f} h, {found['device_hours']:.2f} device hours")

@@ -10,6 +10,7 @@ latencies.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,23 +45,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nas.record.run_dir import RunDir
     from reports.run import Run
 
-    if args.out:
-        RunDir(args.out).check_place()
     print(build(Run.open(args.run), args.out, [args.predictions] if args.predictions else []))
     return 0
 
 
 def build(run: Run, folder: Path | None = None, predictions: Sequence[Path] = ()) -> Path:
-    """Write the report of `run` into `folder` (default: its own report/); returns the page."""
-    from reports.page import write_page
+    """Write the report of `run` into `folder` (default: its own report/); returns the page.
 
+    ValueError for a folder that holds files of others.
+    """
+    from nas.files import remade
+    from reports.latency import CACHE
+    from reports.page import write_page
+    from space.outputs import OwnFolder
+
+    inside = folder is None
     folder = folder or run.path / "report"
-    return write_page(
-        folder, f"Search report: {run.name}", gather(run, folder, predictions), "report.html.j2"
-    )
+    with remade(OwnFolder.claim(folder, "reports.build", inside=inside)) as fresh:
+        if (folder / CACHE).is_file():
+            shutil.copy(folder / CACHE, fresh)
+        sections = gather(run, fresh, predictions)
+        write_page(fresh, f"Search report: {run.name}", sections, "report.html.j2")
+    return folder / "index.html"
 
 
 def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Section]:

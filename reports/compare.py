@@ -38,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nas.record.run_dir import RunDir
+    from nas.files import remade
     from reports.run import Run
+    from space.outputs import OwnFolder
 
     if len(args.runs) < 2:
         raise ValueError(
@@ -50,15 +51,16 @@ def _run(args: argparse.Namespace) -> int:
             raise ValueError(
                 f"{path} is named twice, and a run does not differ from itself: name another one"
             )
-    if args.out:
-        RunDir(args.out).check_place()
     runs = [Run.open(path) for path in args.runs]
     names = names_of(runs)
     folder = args.out or runs[0].path.parent / ("compare-" + "-".join(names))
+    own = OwnFolder.claim(folder, "reports.compare")
     sections = gather(runs, names)
     for key, fact in sections[0].facts.items():
         print(("warning: " if key.startswith("warning") else "") + str(fact.value))
-    print(write(sections, names, folder))
+    with remade(own) as fresh:
+        write(sections, names, fresh)
+    print(folder / "index.html")
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from space import ArchSpec
 
+CACHE = "latency.json"  # beside the report
 SIZE = 256  # pixels, where budgets are meant
 RUNS = 7
 WARM_UP = 2

@@ -74,10 +74,11 @@ class OwnFolder:
         found = self._manifest().get("files")
         return [str(name) for name in found] if isinstance(found, list) else []
 
-    def publish(self, fresh: Path) -> list[Path]:
-        """Move every file below `fresh` into the folder, and remove those of before that are not among them.
+    def publish(self, fresh: Path, *, keep: bool = False) -> list[Path]:
+        """Move every file below `fresh` into the folder; returns them.
 
-        ValueError, with nothing moved, where a person's own file would be replaced. Returns the files.
+        Files of before that are not among them go, unless the folder shall `keep` them. ValueError, with
+        nothing moved, where a person's own file would be replaced.
         """
         known = set(self.files())
         adopts = not (self.path / MANIFEST).exists()  # see `inside`: what has our names there is ours
@@ -91,9 +92,10 @@ class OwnFolder:
         for name in names:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(fresh / name, self.path / name)
-        for name in known.difference(names):
-            self._remove(name)
-        self._write_manifest(names)
+        if not keep:
+            for name in known.difference(names):
+                self._remove(name)
+            self._write_manifest(names)
         return [self.path / name for name in names]
 
     def _remove(self, name: str) -> None:

@@ -28,6 +28,7 @@ HOMES = {
     "onnxscript": ("nas/export",),
     "tensorboardX": ("nas",),
     "filelock": ("proxy_tasks/locks.py",),
+    "fcntl": ("proxy_tasks/locks.py", "proxy_tasks/bench/rows.py"),
     "fvcore": ("nas/export",),
     "cv2": ("proxy_tasks", "nas", "reports"),
     "torch": ("proxy_tasks", "nas", "reports"),

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from nas.record.run_dir import RunDir, RunError, newest, write_json
+from nas.record.run_dir import RunDir, RunError, newest
+from space.files import write_json
 
 
 def test_a_second_writer_is_refused_with_who_holds_it(tmp_path):

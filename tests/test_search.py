@@ -17,7 +17,7 @@ from nas.record.run_dir import RunDir
 from nas.record.store import Store
 from nas.search import __main__ as search
 from nas.search.config import SearchConfig
-from nas.search.flags import to_resumed
+from nas.search.resume import to_resumed
 from nas.trials.standin import Standin
 from nas.trials.training import ProxyTraining
 from proxy_tasks.proxy import Proxy
@@ -97,7 +97,7 @@ def test_a_place_where_no_folder_can_be_made_is_a_wrong_request(capsys, monkeypa
 
     monkeypatch.setattr(Path, "mkdir", forbidden)
     text = refuse(capsys, "--budget", "5.1GFLOPs", *STANDIN)
-    assert text == "--out never cannot be made (Permission denied): choose another\n"
+    assert text == "nas.search: --out never cannot be made (Permission denied): choose another\n"
 
 
 def test_a_data_folder_that_is_missing_or_lacks_a_part_is_named(capsys, tiny_copy):
@@ -336,7 +336,7 @@ def test_a_dry_run_says_what_it_would_cost_and_writes_nothing(capsys, monkeypatc
     faces = {"subjects": 5, "frames": 2, "size": 96, "seed": 0}
     Path("few.json").write_text(json.dumps({"synthetic": faces}))
     assert search.main([*argv, "--proxy", "few.json"]) == 2
-    assert capsys.readouterr().err.startswith("8 training images do not fill one batch of 32")
+    assert capsys.readouterr().err.startswith("nas.search: 8 training images do not fill one batch of 32")
 
 
 def test_an_error_inside_is_a_sentence_with_where_the_log_is(capsys, monkeypatch):

@@ -58,23 +58,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from nas.export import onnx_file
     from nas.export.from_run import open_source
-    from nas.record.run_dir import RunDir
+    from nas.export.staging import claimed
 
     if args.batch < 1:
         raise ValueError(f"--batch is a number of images, at least 1, not {args.batch}")
     source = open_source(args.source, args.member)
     out = args.out or (Path(args.source) / "export" if Path(args.source).is_dir() else Path("export"))
-    RunDir(out).check_place()
     for name in args.format:
         if source.formats and name not in source.formats:
             raise ValueError(
                 f"--format {name} means nothing for the task of {args.source}: it has "
                 f"{', '.join(source.formats)}"
             )
+        claimed(out / name, inside=args.out is None)
     if "onnx" in args.format:
         onnx_file.require(source)  # before another format is written
+    written: list[str] = []
     for name in dict.fromkeys(args.format):
-        done = write(name, source, out / name, args.batch)
+        try:
+            done = write(name, source, out / name, args.batch)
+        except KeyboardInterrupt:
+            whole = f"only {', '.join(written)} was written" if written else "nothing was written"
+            raise KeyboardInterrupt(whole) from None
+        written.append(name)
         print(f"{name}: {', '.join(map(str, done.files))}\n  {done.proof}")
     return 0
 

@@ -6,7 +6,6 @@ there, and only then moves file by file over what was there before.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nas.files import scratch_folder
+from nas.files import remade
+from space.outputs import OwnFolder
 
 TOLERANCE = 1e-5  # largest difference of outputs after a reload, in units of the largest output
 
@@ -26,10 +26,13 @@ class ExportError(RuntimeError):
 @contextmanager
 def staged(destination: Path) -> Iterator[Path]:
     """A fresh folder whose files move to `destination` when the block ends without an exception."""
-    with scratch_folder(destination, "writing") as folder:
+    with remade(claimed(destination, inside=True), keep=True) as folder:
         yield folder
-        for file in sorted(folder.iterdir()):
-            os.replace(file, destination / file.name)
+
+
+def claimed(destination: Path, *, inside: bool) -> OwnFolder:
+    """The folder of one format; ValueError where it holds files of others (see OwnFolder for `inside`)."""
+    return OwnFolder.claim(destination, "nas.export", inside=inside)
 
 
 def probe(side: int = 64, count: int = 2) -> Tensor:

@@ -24,6 +24,7 @@ from nas.retrain.trained import Member
 from proxy_tasks.engine import resolve_device
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.augment import normalise
+from proxy_tasks.jmlr.crops.build import BAD_LIMIT
 from proxy_tasks.jmlr.crops.cache import CropCache, open_cache
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.machine_errors import is_out_of_memory
@@ -50,13 +51,22 @@ class Crops:
 
     @classmethod
     def open(
-        cls, dataset: WcpaDataset, members: Sequence[Member], split: str, *, progress: bool = False
+        cls,
+        dataset: WcpaDataset,
+        members: Sequence[Member],
+        split: str,
+        *,
+        progress: bool = False,
+        bad_limit: float = BAD_LIMIT,
     ) -> Crops:
-        """Build or open the caches; MemberError where a member is of another mesh."""
+        """Build or open the caches, where at most a share `bad_limit` of the images cannot be cropped.
+
+        MemberError where a member is of another mesh.
+        """
         for member in members:
             member.require_topology(dataset.topology, str(dataset.path))
         sizes = sorted({member.resolution for member in members})
-        caches = {s: open_cache(dataset, s, split, progress=progress) for s in sizes}
+        caches = {s: open_cache(dataset, s, split, progress=progress, bad_limit=bad_limit) for s in sizes}
         crops = cls(caches)
         if any(not np.array_equal(c.img_ids, crops.any.img_ids) for c in caches.values()):
             raise RuntimeError(f"the crops of {dataset.path} differ between resolutions: build them anew")

@@ -17,6 +17,8 @@ import numpy as np
 
 from nas.files import scratch_folder
 
+WRITTEN = ("subject_id", "verts", "R", "T")  # arrays by which a file of nas.predict is known
+
 
 def mapped_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
     """A float32 .npy file mapped into memory, with its room on the disk taken at once.
@@ -28,6 +30,21 @@ def mapped_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
+
+
+def require_place(path: Path) -> None:
+    """ValueError where an npz cannot be written to `path`: a folder, or a file that is no prediction."""
+    if path.is_dir():
+        raise ValueError(f"--out {path} is a folder: give the name of a file in it")
+    if not path.exists():
+        return
+    try:
+        with zipfile.ZipFile(path) as file:
+            ours = {f"{name}.npy" for name in WRITTEN} <= set(file.namelist())
+    except (zipfile.BadZipFile, OSError):
+        ours = False
+    if not ours:
+        raise ValueError(f"--out {path} exists and holds no predictions: name another file")
 
 
 class NpzStream:

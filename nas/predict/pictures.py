@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,9 @@ from nas.files import scratch_folder
 from proxy_tasks.jmlr.camera import apply_affine, invert_affine, project, to_camera
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
+from space.outputs import OwnFolder
 
+COMMAND = "nas.predict"
 LINE = (255, 200, 60)  # BGR
 SHIFT = 4  # fixed-point bits of the drawn coordinates
 OPACITY = 0.7
@@ -52,9 +53,7 @@ class Overlay:
     ) -> None:
         with self._stack:
             if kind is None and self._scratch is not None:
-                self.folder.mkdir(exist_ok=True)
-                for file in self._scratch.iterdir():
-                    os.replace(file, self.folder / file.name)
+                OwnFolder.claim(self.folder, COMMAND).publish(self._scratch)
 
 
 def close_up(crop: np.ndarray, resolution: int) -> np.ndarray:

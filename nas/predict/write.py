@@ -12,13 +12,15 @@ import torch
 
 from nas.ensemble.build import require_data, validation_rows
 from nas.predict.inference import Crops, Predictor
-from nas.predict.npz_stream import NpzStream
-from nas.predict.pictures import Overlay
+from nas.predict.npz_stream import NpzStream, require_place
+from nas.predict.pictures import COMMAND, Overlay
 from nas.retrain.trained import Member, MemberError, find_members, require_members
+from proxy_tasks.jmlr.crops.build import BAD_LIMIT
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import l_error
 from proxy_tasks.jmlr.pnp import solve_pnp
-from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import MISSING_LIMIT, MissingFiles, WcpaDataset
+from space.outputs import OwnFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class Request:
     def __post_init__(self) -> None:
         if self.out.suffix != ".npz":
             raise ValueError(f"--out is a file that ends in .npz, not {self.out}")
+        require_place(self.out)
+        if self.overlay:
+            OwnFolder.claim(self.folder, COMMAND, flag="--out, whose pictures go beside it,")
         if self.overlay < 0:
             raise ValueError(f"--overlay is a number of pictures, not {self.overlay}")
         if self.trainval and self.split == "val":
@@ -77,15 +82,26 @@ def predict(
     """Write the npz, and the pictures where asked; at the end all of it is there or none."""
     chosen = choose(request)
     split = "train" if request.split == "val" else "test"
-    dataset = WcpaDataset.open(data or Path(chosen.members[0].record["data"]), splits=(split,))
+    dataset = _open(data or Path(chosen.members[0].record["data"]), split, request.skip_missing)
     if request.split == "val":
         require_data(chosen.members, dataset)
-    crops = Crops.open(dataset, chosen.members, split, progress=progress)
+    limit = 1.0 if request.skip_missing else BAD_LIMIT
+    crops = Crops.open(dataset, chosen.members, split, progress=progress, bad_limit=limit)
+    if not len(crops.any):
+        raise MemberError(f"none of the {split} images of {dataset.path} can be cropped: is it whole?")
     if not request.skip_missing:
         require_whole(crops.any, dataset, split)
     rows = validation_rows(crops.any) if request.split == "val" else np.arange(len(crops.any))
     predictor = Predictor(chosen.members, chosen.weights, crops, device=device, flip=chosen.flip)
     return _stream(request, chosen, predictor, dataset, rows, progress)
+
+
+def _open(path: Path, split: str, skip_missing: bool) -> WcpaDataset:
+    """The data set; DataError where more files are absent than may be, unless those rows shall be skipped."""
+    try:
+        return WcpaDataset.open(path, splits=(split,), missing_limit=1.0 if skip_missing else MISSING_LIMIT)
+    except MissingFiles as error:
+        raise MissingFiles(f"{error}, or leave those images out with --skip-missing") from None
 
 
 def choose(request: Request) -> Chosen:

@@ -9,9 +9,10 @@ from typing import Any
 
 from nas.record.costs import Latencies, bargain, figures
 from nas.record.costs import verdict as with_costs
-from nas.record.run_dir import RunDir, write_json
+from nas.record.run_dir import RunDir
 from nas.record.select import Estimate, Selection
 from nas.record.store import TrialRecord
+from space.files import write_json
 
 LEARNT = 0.9  # of the mean face's error; a proxy above it has told apart almost nothing
 ROWS = 10  # of the final table, the control's row always among them

@@ -6,7 +6,7 @@
                 checkpoints/   of each unfinished trial, <study>_<number>.pt, and the one before (.previous)
                 tensorboard/   learning curves, one folder a trial
                 log.txt        what Ray, Optuna and torch had to say
-                lock           held (flock) by the one search that may write
+                lock           held by the one search that may write (proxy_tasks/locks.py)
 
 The lock is the kernel's, so a killed search leaves nothing to clean up.
 tests/test_record_run_dir.py
@@ -14,15 +14,35 @@ tests/test_record_run_dir.py
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from proxy_tasks.locks import HeldError, is_held, locked
+from space.commandline import sentence_of
+from space.files import read_object, write_json
+from space.outputs import foreign, named, require_place
+from space.shape import misfit
+
+FORMAT = 1  # of run.json; runs that name none are of this one too
+_ARCH = {"depths": [int], "widths": [int]}
+_SHAPE = {  # what readers of run.json rely on, where it is there; older and simulated runs have less
+    "config?": dict,
+    "seed?": int,
+    "budget?": {"target": int, "tolerance": float},
+    "space?": dict,
+    "seed_archs?": [_ARCH],
+    "proxy?": dict,
+    "race_proxy?": dict,
+    "store?": {"url?": (None, str), "prefix?": str},
+    "data?": {"path?": str, "fingerprint?": str, "outputs?": int},
+    "resources?": [{"since": str, "cpus": float, "gpus": float}],
+    "baseline_l_error_mm?": (None, float),
+    "versions?": dict,
+}
 
 
 class RunError(ValueError):
@@ -66,41 +86,73 @@ class RunDir:
         """Whether a search has written here."""
         return self.run_json.exists() or self.study_log.exists()
 
-    def check_place(self) -> None:
-        """RunError where a file stands in the way of the folder."""
-        for path in (self.path, *self.path.parents):
-            if path.exists():
-                if not path.is_dir():
-                    raise RunError(f"--out {self.path} cannot be a folder: {path} is a file")
-                return
+    @property
+    def quoted(self) -> str:
+        """The path as a shell takes it, for commands that a person may copy."""
+        return shlex.quote(str(self.path))
 
-    def make(self) -> None:
-        """The folder, where it is not there yet; RunError where it cannot be."""
+    def check_new(self) -> None:
+        """RunError unless a new search may call the folder its own: there is none yet, or it is empty."""
+        try:
+            require_place(self.path)
+            names = foreign(self.path)
+        except ValueError as error:
+            raise RunError(str(error)) from None
+        except OSError as error:
+            raise RunError(f"--out {sentence_of(error)}: choose another folder") from None
+        if self.holds_a_search():
+            raise RunError(
+                f"{self.path} already holds a search: go on with it by --resume --out {self.quoted}, "
+                "or choose another folder with --out"
+            )
+        if names and names != ["lock"]:  # which a search that was killed at its very start leaves
+            raise RunError(
+                f"{self.path} holds files that no search wrote ({named(names)}): "
+                "name a new or an empty folder with --out"
+            )
+
+    def make(self) -> tuple[Path, ...]:
+        """The folder, where it is not there yet; returns the folders made, RunError where it cannot be."""
+        absent = tuple(p for p in (self.path, *self.path.parents) if not p.exists())
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"--out {self.path} cannot be made ({error.strerror}): choose another") from None
+        return absent
 
-    def forget(self) -> None:
-        """Remove a search that has recorded nothing, and the folder if nothing else is in it."""
-        for path in (self.run_json, self.log, self.path / "lock"):
+    def forget(self, made: Sequence[Path]) -> None:
+        """Remove a search that has recorded nothing, and of the folders `made` for it those left empty."""
+        for path in (self.run_json, self.study_log, self.log, self.path / "lock"):
             path.unlink(missing_ok=True)
         with suppress(OSError):
-            self.path.rmdir()
+            for folder in made:
+                folder.rmdir()
 
     def read(self) -> dict[str, Any]:
-        """The contents of run.json; RunError where there is no search."""
+        """The contents of run.json; RunError where there is no search, or none that can be read."""
         try:
-            contents = json.loads(self.run_json.read_text())
+            contents = read_object(self.run_json)
         except FileNotFoundError:
             raise RunError(
                 f"{self.path} holds no search (no run.json): give the folder that nas.search wrote"
             ) from None
-        except ValueError as error:  # no JSON, or no text at all
-            raise RunError(f"{self.run_json} is damaged ({error}): restore it or start a new run") from None
-        if not isinstance(contents, dict):
-            raise RunError(f"{self.run_json} is damaged (no JSON object): restore it or start a new run")
+        except NotADirectoryError:
+            raise RunError(f"{self.path} is a file: give the folder that nas.search wrote") from None
+        except OSError as error:
+            raise RunError(f"{sentence_of(error)}, so the run cannot be read") from None
+        except ValueError as error:
+            raise self._damaged(error) from None
+        if contents.get("format", FORMAT) != FORMAT:
+            raise RunError(
+                f"{self.run_json} is of format {contents['format']!r}, and this version reads {FORMAT}: "
+                "use the version of jmlr-nas that wrote it"
+            )
+        if wrong := misfit(contents, _SHAPE):
+            raise self._damaged(wrong)
         return contents
+
+    def _damaged(self, why: object) -> RunError:
+        return RunError(f"{self.run_json} is damaged ({why}): restore it or start a new run")
 
     def write(self, contents: dict[str, Any]) -> None:
         """Replace run.json as a whole."""
@@ -108,48 +160,20 @@ class RunDir:
 
     def is_active(self) -> bool:
         """Whether a search holds this directory now."""
-        try:
-            descriptor = os.open(self.path / "lock", os.O_RDWR)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
-        return False
+        return is_held(self.path / "lock")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only search here; RunError names the other one."""
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+                stack.enter_context(locked(self.path / "lock"))
+            except HeldError as error:
                 raise RunError(
-                    f"a search is already running in {self.path} ({holder}): "
+                    f"a search is already running in {self.path} ({error.holder}): "
                     "wait for it, or choose another folder with --out"
                 ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
             yield
-        finally:
-            os.close(descriptor)
-
-
-def write_json(path: Path, contents: Any) -> None:
-    """Write `contents` so that a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(contents, indent=2) + "\n")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def newest(root: Path) -> RunDir:

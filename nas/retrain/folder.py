@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +23,11 @@ from typing import Any
 
 from torch import Tensor
 
-from nas.record.run_dir import RunError, write_json
+from nas.record.run_dir import RunError
 from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.engine import Epoch
+from proxy_tasks.locks import HeldError, locked
+from space.files import write_json, write_whole
 
 Row = dict[str, float]
 
@@ -59,12 +59,12 @@ class RetrainFolder:
     def locked(self) -> Iterator[None]:
         """Be the only one to train here; RunError where another process does."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / "lock", "w") as file:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                stack.enter_context(locked(self.path / "lock"))
+            except HeldError as error:
                 raise RunError(
-                    f"{self.path} is being trained by another process: wait for it to end"
+                    f"{self.path} is being trained by another process ({error.holder}): wait for it to end"
                 ) from None
             yield
 
@@ -121,9 +121,7 @@ class RetrainFolder:
         writer = csv.DictWriter(text, list(rows[-1]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        fresh = self.history.with_name(f".{self.history.name}.{os.getpid()}")
-        fresh.write_text(text.getvalue())
-        os.replace(fresh, self.history)
+        write_whole(self.history, text.getvalue())
 
     def _plot(self, epoch: Epoch) -> None:
         from tensorboardX import SummaryWriter

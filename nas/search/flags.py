@@ -7,19 +7,9 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from nas.search.config import SearchConfig, without_password
+from nas.search.config import SearchConfig
 from space.commandline import Parser, a_path
-from space.design import Space
 from space.flags import add_space_flags, space_fields
-
-CHANGEABLE = (  # on --resume
-    "trials",
-    "max_hours",
-    "launcher",
-    "ray_address",
-    "gpus_per_trial",
-    "cpus_per_trial",
-)
 
 
 def parser(description: str) -> Parser:
@@ -110,7 +100,7 @@ def _where(group: Any) -> None:
 
 def to_config(given: argparse.Namespace) -> SearchConfig:
     """The config of a new search; ValueError where the budget is missing."""
-    values = _fields(given)
+    values = fields_given(given)
     if "budget" not in values:
         raise ValueError(
             "--budget is missing: give the multiply-adds to search at, such as --budget 5.1GFLOPs"
@@ -118,29 +108,7 @@ def to_config(given: argparse.Namespace) -> SearchConfig:
     return SearchConfig(**values)
 
 
-def to_resumed(given: argparse.Namespace, saved: SearchConfig) -> SearchConfig:
-    """The saved config with what may change on --resume; ValueError for what may not."""
-    values = _fields(given)
-    wanted = {**saved.space, **values.pop("space", {})}
-    if Space.from_dict(wanted) != Space.from_dict(saved.space):
-        raise ValueError(
-            f"the space cannot change on --resume: this search has {saved.space or 'the default one'}, "
-            f"not {wanted}; start a new run for another"
-        )
-    for name, value in values.items():
-        if name not in CHANGEABLE and value != getattr(saved, name):
-            raise ValueError(
-                f"--{name.replace('_', '-')} cannot change on --resume: this search has "
-                f"{_shown(getattr(saved, name))}; start a new run for another"
-            )
-    return saved.replace(**{k: v for k, v in values.items() if k in CHANGEABLE})
-
-
-def _shown(value: Any) -> str:
-    return repr(without_password(value) if isinstance(value, str) else value)
-
-
-def _fields(given: argparse.Namespace) -> dict[str, Any]:
+def fields_given(given: argparse.Namespace) -> dict[str, Any]:
     """Those of SearchConfig's fields that were given; what is left says how to run."""
     known = {field.name for field in fields(SearchConfig)}
     values = {name: value for name, value in vars(given).items() if name in known}

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from nas.record.run_dir import write_json
 from nas.search.plan import Plan
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
+from space.files import write_json
 from space.machine import cache_root
 
 PARAMETER_BYTES = 12  # float32 weight, gradient, momentum

@@ -25,11 +25,11 @@ from nas.search.config import SearchConfig, gpu_share
 from nas.search.interrupts import Interrupts
 from nas.search.plan import Plan, resolve
 from nas.search.provenance import describe
+from nas.search.resume import meanings_of, read_request, to_resumed
 from nas.trials.resources import NoRoom, Resources, check_address
 from nas.trials.trial import Facts, ObjectiveSpec
 from proxy_tasks.kind import SCORE, Score, find_kind, left_out_sentence
-from proxy_tasks.proxy import Proxy
-from space import ArchSpec
+from space.commandline import sentence_of
 from space.machine import cores
 
 RUNS = Path("runs")
@@ -49,50 +49,61 @@ class Session:
     command: tuple[str, ...]
 
     def run(self) -> int:
-        """Search; the exit status."""
-        run = self.run_dir
-        interrupts = Interrupts()
-        try:
-            run.make()
-            with run.locked():
-                if self.saved is None and run.holds_a_search():
-                    raise _occupied(run)
-                _search(self, interrupts)
-        except KeyboardInterrupt:
-            print(f"interrupted; go on with: {_resume_command(run)}", file=sys.stderr)
-            return 130
-        except NoRoom as error:  # before anything was recorded
+        """Search; the exit status. What ends it before its first trial leaves nothing of a new search."""
+        run, start = self.run_dir, Start()
+        made = run.make()
+        with run.locked():
             if self.saved is None:
-                run.forget()
-            print(error, file=sys.stderr)
-            return 2
-        except RunError as error:
-            print(error, file=sys.stderr)
-            return 2
-        except Exception as error:
-            return self._failed(error)
+                run.check_new()
+            try:
+                _search(self, start)
+            except BaseException as error:
+                if self.saved is None and not start.over:
+                    run.forget(made)
+                    said = _as_refusal(error)
+                else:
+                    said = _with_how_to_go_on(error, run)
+                raise said from (None if said is error else error)
         return 0
 
-    def _failed(self, error: Exception) -> int:
-        """One sentence for the person, the traceback for the log."""
-        run = self.run_dir
-        with contextlib.suppress(OSError), open(run.log, "a") as log:
-            traceback.print_exception(error, file=log)
-        kind = "" if isinstance(error, ValueError | RuntimeError | OSError) else f"{type(error).__name__}: "
-        print(f"the search stopped: {kind}{error}", file=sys.stderr)
-        print(f"log: {run.log}    go on with: {_resume_command(run)}", file=sys.stderr)
-        return 1
+
+@dataclass(slots=True)
+class Start:
+    """Whether a search has got as far as its trials."""
+
+    over: bool = False
 
 
-def _resume_command(run: RunDir) -> str:
-    return f"python -m nas.search --resume --out {run.path}"
+def _as_refusal(error: BaseException) -> BaseException:
+    """What to say of a search that could not begin: the same, but for errors of others' code."""
+    if isinstance(error, KeyboardInterrupt):
+        return KeyboardInterrupt("nothing was begun, and nothing is left")
+    answered = ValueError | RuntimeError | OSError | MemoryError
+    if isinstance(error, answered) or not isinstance(error, Exception):
+        return error
+    return RuntimeError(f"the search could not begin: {_kind(error)}{error} ({_where(error)})")
 
 
-def _occupied(run: RunDir) -> RunError:
-    return RunError(
-        f"{run.path} already holds a search: go on with it by --resume --out {run.path}, "
-        "or choose another folder with --out"
-    )
+def _with_how_to_go_on(error: BaseException, run: RunDir) -> BaseException:
+    """One sentence for the person, the traceback for the log."""
+    go_on = f"go on with: python -m nas.search --resume --out {run.quoted}"
+    if isinstance(error, KeyboardInterrupt):
+        return KeyboardInterrupt(go_on)
+    if isinstance(error, RunError | NoRoom) or not isinstance(error, Exception):
+        return error
+    with contextlib.suppress(OSError), open(run.log, "a", encoding="utf-8") as log:
+        traceback.print_exception(error, file=log)
+    why = sentence_of(error) if isinstance(error, OSError) else f"{_kind(error)}{error}"
+    return RuntimeError(f"the search stopped: {why}; log: {run.log}; {go_on}")
+
+
+def _kind(error: BaseException) -> str:
+    return "" if isinstance(error, ValueError | RuntimeError | OSError) else f"{type(error).__name__}: "
+
+
+def _where(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}, line {last.lineno}"
 
 
 # --- checking a request ---
@@ -104,19 +115,20 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
     if given.resume:
         run = RunDir(given.out) if "out" in given else newest(RUNS)
         saved = run.read()
-        if "config" not in saved:
-            raise RunError(f"{run.run_json} holds no settings of a search: restore it or start a new run")
-        config = flags.to_resumed(given, SearchConfig.from_dict(saved["config"]))
+        before, proxy, archs = read_request(run, saved)
+        config = to_resumed(given, before, meanings_of(before, proxy, archs, saved))
     else:
         config = flags.to_config(given)
         run = RunDir(given.out if "out" in given else _fresh(config.budget))
-        run.check_place()
-        if run.holds_a_search():
-            raise _occupied(run)
+        run.check_new()
     share = None if config.gpus_per_trial == "auto" else gpu_share(config.gpus_per_trial)
     gpus = _gpus(config)
-    plan = _plan(config, saved, gpus)
+    plan = _plan(config, run, saved, gpus)
     if config.data is not None and config.objective is None:
+        if saved is not None and not Path(config.data).exists():
+            raise RunError(
+                f"the data of this search is no longer at {config.data}: say by --data where it is now"
+            )
         config = config.replace(data=find_kind(config.task).look(config.data, plan.proxy).path)
     if saved is None:
         config = config.replace(trials=plan.trials, finalists=plan.finalists, race_epochs=plan.race_epochs)
@@ -146,11 +158,10 @@ def _gpus(config: SearchConfig) -> int:
     return torch.cuda.device_count()
 
 
-def _plan(config: SearchConfig, saved: dict[str, Any] | None, gpus: int) -> Plan:
+def _plan(config: SearchConfig, run: RunDir, saved: dict[str, Any] | None, gpus: int) -> Plan:
     if saved is None:
         return resolve(config, gpus=gpus)
-    proxy = Proxy.from_dict(saved["proxy"])
-    archs = [ArchSpec.from_dict(a) for a in saved["seed_archs"]]
+    _, proxy, archs = read_request(run, saved)
     return resolve(config, gpus=gpus, proxy=proxy, seed_archs=archs)
 
 
@@ -205,16 +216,18 @@ def dry_run(session: Session) -> int:
 # --- the search itself ---
 
 
-def _search(session: Session, interrupts: Interrupts) -> None:
+def _search(session: Session, start: Start) -> None:
     from nas.record.answer import explain, nothing_finished, table, write_best
     from nas.record.select import select
     from nas.search.display import Curves, Display, chatter_to
     from nas.search.driver import Driver
     from nas.search.latencies import note_latencies
 
-    run, plan = session.run_dir, session.plan
+    run, plan, interrupts = session.run_dir, session.plan, Interrupts()
     about = session.saved or _begin(session)
     about["config"] = session.config.to_dict()  # what --resume may change, it changes for good
+    if session.config.data is not None and "data" in about:
+        about["data"]["path"] = session.config.data
     _note_resources(session, about)
     if "data" not in about:
         about |= _facts(session)
@@ -228,6 +241,7 @@ def _search(session: Session, interrupts: Interrupts) -> None:
         driver.watchers += [display, curves]
         if begins_anew:
             display.said("the store holds no trial yet: the search begins at its first")
+        start.over = True
         try:
             _launch(session, driver, display, interrupts)
         finally:
@@ -254,7 +268,7 @@ def _search(session: Session, interrupts: Interrupts) -> None:
             stopped_early=driver.stopped_early,
         )
     )
-    print(f"specs: {run.best}/    status: python -m nas.status {run.path}")
+    print(f"specs: {run.best}/    status: python -m nas.status {run.quoted}")
 
 
 def _launcher(session: Session, stream: TextIO) -> contextlib.AbstractContextManager[None]:
@@ -325,8 +339,6 @@ def _facts(session: Session) -> dict[str, Any]:
     try:
         facts: Facts = objective.facts(session.plan.proxy, progress=progress)
     except ValueError as error:  # found only by reading all of the data, and still a wrong request
-        if session.saved is None:
-            session.run_dir.forget()
         raise RunError(str(error)) from error
     if facts.left_out and not progress:  # a progress bar is followed by the same sentence
         print(left_out_sentence(facts.left_out, facts.images), file=sys.stderr, flush=True)

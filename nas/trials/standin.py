@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from nas.trials.trial import Facts
 from proxy_tasks.engine import Epoch, Outcome
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
+from space.files import write_whole
 
 START_MM = 154.0  # the mean face
 FLOOR_MM = 34.0
@@ -148,6 +148,4 @@ def _write(checkpoint: Path, epochs: list[Epoch]) -> None:
     rows = [
         {"number": e.number, "epochs": e.epochs, "metrics": e.metrics, "seconds": e.seconds} for e in epochs
     ]
-    temporary = checkpoint.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(rows))
-    os.replace(temporary, checkpoint)
+    write_whole(checkpoint, json.dumps(rows), wait=False)

@@ -94,9 +94,9 @@ class ObjectiveSpec:
 
     def make(self) -> Objective:
         """Import and construct it; ValueError where it cannot be imported or refuses its arguments."""
-        module, _, name = self.path.partition(":")
+        module, _, name = present_name(self.path).partition(":")
         try:
-            kind = getattr(importlib.import_module(FORMER.get(module, module)), name)
+            kind = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, ValueError):
             raise ValueError(
                 f"there is no objective {self.path!r}: give module:Class, such as nas.trials.standin:Standin"
@@ -107,6 +107,12 @@ class ObjectiveSpec:
             raise ValueError(
                 f"objective {self.path} does not take the arguments {self.arguments}: {error}"
             ) from error
+
+
+def present_name(path: str) -> str:
+    """An objective's import path as it is now; runs that were recorded before a move have the former one."""
+    module, colon, name = path.partition(":")
+    return f"{FORMER.get(module, module)}{colon}{name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from proxy_tasks.engine import resolve_device
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.augment import Augment, normalise
-from proxy_tasks.jmlr.crops.cache import CropCache, is_built, open_cache
+from proxy_tasks.jmlr.crops.cache import CropCache, cache_id, is_built, open_cache
 from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.losses import Edges, Weights, jmlr_loss
 from proxy_tasks.jmlr.metric import Scores, score_images
@@ -30,6 +30,11 @@ from proxy_tasks.task import Step, World
 
 EVALUATE_BATCH = {"cpu": 256, "cuda": 2048}  # images scored together; poses on a GPU want thousands
 INPUT_BYTES = 256 * 2**20  # of float32 pixels that a network is given at once while it is scored
+
+
+def fingerprint_of(dataset: WcpaDataset, proxy: Proxy) -> str:
+    """What JmlrTask.fingerprint will be, without reading a picture."""
+    return cache_id(dataset, proxy.resolution, "train")
 
 
 class JmlrTask:

@@ -11,7 +11,7 @@ from reports.axes import AXES, COSTS
 from reports.figures import tradeoffs as figure
 from reports.figures.population import limits
 from reports.figures.style import both
-from reports.latency import measured
+from reports.latency import CACHE, measured
 from reports.pareto import pareto_front
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table
@@ -28,7 +28,7 @@ def section(run: Run, selection: Selection, folder: Path) -> Section:
     wanted = ([control.arch] if control else []) + [record.arch for record in best[:_MEASURED]]
     milliseconds, hardware = dict(run.latencies.measured), run.latencies.where
     if not milliseconds:  # a search of before they were recorded
-        milliseconds, hardware = measured(wanted, folder / "latency.json")
+        milliseconds, hardware = measured(wanted, folder / CACHE)
     x = np.array([record.l_error_mm for record in best])
     costs = {key: np.array([AXES[key].get(record) for record in best], dtype=float) for key in COSTS[:3]}
     costs["latency_ms"] = np.array([milliseconds.get(record.arch.id, np.nan) for record in best])

@@ -15,7 +15,6 @@ tests/test_crops_cache.py kills, corrupts and races it; tests/bench/bench_cache.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -34,6 +33,7 @@ from proxy_tasks.jmlr.crops.build import BAD_LIMIT, build, fields_of, refuse_too
 from proxy_tasks.jmlr.crops.sweep import sweep
 from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
 from proxy_tasks.jmlr.wcpa.topology import Topology
+from proxy_tasks.locks import locked
 from space.machine import cores
 
 _FORMAT = 1  # raise when the crops or the files' meaning change
@@ -249,16 +249,15 @@ def _lock(folder: Path, progress: bool) -> Iterator[None]:
 
     The kernel releases it with the process, however that ends.
     """
+
+    def waiting() -> None:
+        if progress:
+            print(f"waiting for another process to build {folder}", file=sys.stderr)
+
     with contextlib.ExitStack() as stack:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(folder.with_suffix(".lock").open("w"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if progress:
-                    print(f"waiting for another process to build {folder}", file=sys.stderr)
-                fcntl.flock(file, fcntl.LOCK_EX)
+            stack.enter_context(locked(folder.with_suffix(".lock"), waiting=waiting))
         except OSError as error:
             raise RuntimeError(
                 f"crops cannot be kept in {folder.parent} ({error.strerror}): "

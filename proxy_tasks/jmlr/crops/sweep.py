@@ -9,10 +9,11 @@ cache.py gives. tests/test_crops_sweep.py.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import time
 from pathlib import Path
+
+from proxy_tasks.locks import HeldError, locked
 
 ABANDONED_DAYS = 7.0
 
@@ -38,11 +39,13 @@ def _idle_days(folder: Path) -> float:
 def _remove(folder: Path) -> bool:
     """Remove a folder under its lock, if that is free and the folder is still idle."""
     try:
-        with folder.with_suffix(".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with locked(folder.with_suffix(".lock")):
             if _idle_days(folder) <= ABANDONED_DAYS:
                 return False
             shutil.rmtree(folder)
-    except OSError:  # held by a builder, somebody else's, or on a disk without locks: not ours to remove
+    except (
+        HeldError,
+        OSError,
+    ):  # held by a builder, somebody else's, or on a disk without locks: not ours to remove
         return False
     return True

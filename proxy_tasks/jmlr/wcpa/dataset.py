@@ -43,6 +43,10 @@ class DataError(ValueError):
     """The data folder cannot be used as it is; the message is one sentence for the user."""
 
 
+class MissingFiles(DataError):
+    """More of the listed rows lack files than may."""
+
+
 class Row(NamedTuple):
     """One line of a list, as strings: leading zeros are part of the name."""
 
@@ -118,7 +122,7 @@ class WcpaDataset:
         for split in splits:
             absent = missing_files(self.path, self.rows[split], split)
             if len({row for row, _ in absent}) > max(1, missing_limit * len(self.rows[split])):
-                raise DataError(_missing_sentence(self.path, split, [path for _, path in absent]))
+                raise MissingFiles(_missing_sentence(self.path, split, [path for _, path in absent]))
         if "train" in splits:
             self._check_vertex_counts()
 
