@@ -9,11 +9,17 @@ resolution a proxy trains at. tests/test_proxy_engine.py
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from space.commandline import sentence_of
+from space.files import read_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,9 @@ class Synthetic:
     size: int  # pixels, square
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _check_types(self, "synthetic faces")
+
     def to_dict(self) -> dict[str, int]:
         return dataclasses.asdict(self)
 
@@ -34,11 +43,36 @@ _COUNTS = ("resolution", "epochs", "batch", "warmup_steps", "evaluations", "leas
 _LATER = {"optimizer": "sgd", "average": 0.0}  # added later: at these values a proxy keeps the id it had
 
 
-def _number(name: str, value: Any) -> float:
-    """`value`, which a JSON file may hold as anything; ValueError unless it is a number."""
-    if isinstance(value, int | float):
-        return value
-    raise ValueError(f"{name} of a proxy is a number, not {value!r}")
+_TYPES = {  # of a field's annotation: how a JSON value may be given, and what to call it
+    "int": ("a whole number", lambda v: type(v) is int),
+    "float": (
+        "a number",
+        lambda v: not isinstance(v, bool) and isinstance(v, int | float) and abs(v) < 1e300,
+    ),
+    "bool": ("true or false", lambda v: isinstance(v, bool)),
+    "str": ("text", lambda v: isinstance(v, str)),
+}
+_BOUNDS = {  # of the fields that are not counts: from 0 to this, and the last excluded where it is marked so
+    "momentum": (1.0, True),
+    "average": (1.0, True),
+    "scale": (1.0, True),
+    "jitter": (1.0, False),
+    "shift": (1.0, False),
+    "degrees": (180.0, False),
+    "power": (math.inf, False),
+    "weight_decay": (math.inf, False),
+}
+LARGEST = 1024  # pixels: no crop is larger
+
+
+def _check_types(settings: Any, of: str) -> None:
+    """ValueError for a value of another type than its field's: a JSON file may hold anything."""
+    for field in dataclasses.fields(settings):
+        if field.type in _TYPES:
+            name, fits = _TYPES[field.type]
+            value = getattr(settings, field.name)
+            if not fits(value):
+                raise ValueError(f"{field.name} of {of} is {name}, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +111,29 @@ class Proxy:
     synthetic: Synthetic = Synthetic(subjects=600, frames=16, size=800)
 
     def __post_init__(self) -> None:
+        _check_types(self, "a proxy")
+        if not re.fullmatch(r"\w[\w.+-]{0,79}", self.name, re.ASCII):
+            raise ValueError(
+                f"name of a proxy is part of file names: letters, digits and . _ + -, not {self.name!r}"
+            )
         for name in (*_COUNTS, "frames", "validation_images"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} of a proxy is a whole number, 0 or more, not {getattr(self, name)}")
+        for name, (most, excluded) in _BOUNDS.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
-                raise ValueError(f"{name} of a proxy is a whole number, 0 or more, not {value!r}")
-        for name in ("power", "momentum", "weight_decay"):
-            if not 0 <= _number(name, getattr(self, name)) < math.inf:
-                raise ValueError(f"{name} of a proxy is 0 or more and finite, not {getattr(self, name)}")
-        if self.resolution < 32 or self.resolution % 2:
-            raise ValueError(f"a proxy trains at an even resolution of 32 or more, got {self.resolution}")
+            if not 0 <= value <= most or (excluded and value == most):
+                to = "" if most == math.inf else f" to {'below ' if excluded else ''}{most:g}"
+                raise ValueError(f"{name} of a proxy is a number from 0{to}, not {value}")
+        if not 32 <= self.resolution <= LARGEST or self.resolution % 2:
+            raise ValueError(
+                f"a proxy trains at an even resolution of 32 or more, to {LARGEST}, got {self.resolution}"
+            )
         if min(self.epochs, self.batch) < 1:
             raise ValueError(f"epochs and batch are at least 1, got {self.epochs} and {self.batch}")
-        if not 0 < _number("lr", self.lr) < math.inf:
+        if not self.lr > 0:
             raise ValueError(f"a learning rate is positive and finite, got {self.lr}")
         if self.optimizer not in ("sgd", "adamw"):
             raise ValueError(f"optimizer is sgd or adamw, got {self.optimizer!r}")
-        if not 0 <= _number("average", self.average) < 1:
-            raise ValueError(f"average is a share of the run from 0 to below 1, got {self.average}")
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"precision is auto, fp32 or bf16, got {self.precision!r}")
 
@@ -126,7 +166,24 @@ class Proxy:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Proxy:
+        """Inverse of to_dict; ValueError for keys that are unknown or missing."""
+        _check_keys(values, cls, "a proxy")
+        _check_keys(values["synthetic"], Synthetic, "synthetic")
         return cls(**{**values, "synthetic": Synthetic(**values["synthetic"])})
+
+
+def _check_keys(values: Any, kind: type, of: str) -> None:
+    if not isinstance(values, dict):
+        raise ValueError(f"{of} is an object with the keys of its settings, not {values!r}")
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            raise ValueError(f"{of} has no setting {name!r}" + (f": is {near[0]!r} meant?" if near else ""))
+    for name, field in known.items():
+        needed = field.default is dataclasses.MISSING or name == "synthetic"
+        if needed and name not in values:
+            raise ValueError(f"{of} lacks the setting {name!r}")
 
 
 # mini: 160 steps on 640 synthetic people with 4 images each, 45 s on one core with AMX. ResNet-34 ends at
@@ -163,3 +220,36 @@ PROXIES = {
         Proxy("full", resolution=256, epochs=40, batch=512),
     )
 }
+
+
+def find_proxy(text: str) -> Proxy:
+    """A proxy by name, or the settings in a JSON file (Proxy.to_dict, in part, over those of its `base`).
+
+    ValueError, one sentence, where there is none or a setting cannot be meant.
+    """
+    if text in PROXIES:
+        return PROXIES[text]
+    names = ", ".join(PROXIES)
+    try:
+        values = read_object(Path(text))
+    except OSError as error:
+        raise ValueError(
+            f"--proxy {text!r} is neither one of {names}, nor a JSON file of settings ({sentence_of(error)})"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"--proxy {text!r} is no JSON file of settings ({error})") from None
+    base = values.pop("base", "mini")
+    if not isinstance(base, str) or base not in PROXIES:
+        raise ValueError(f"--proxy {text}: base is one of {names}, not {base!r}")
+    settings = {**PROXIES[base].to_dict(), "name": _as_name(Path(text).stem), **values}
+    if isinstance(values.get("synthetic"), dict):
+        settings["synthetic"] = {**PROXIES[base].synthetic.to_dict(), **values["synthetic"]}
+    try:
+        return Proxy.from_dict(settings)
+    except ValueError as error:
+        raise ValueError(f"--proxy {text}: {error}") from None
+
+
+def _as_name(stem: str) -> str:
+    """A file's name as the name of its proxy."""
+    return re.sub(r"[^\w.+-]|^\W", "_", stem, flags=re.ASCII)[:80] or "_"

@@ -24,18 +24,11 @@ from space.streams import patient_streams
 
 OURS = r"(nas|proxy_tasks|reports|space)\."  # modules whose warnings a person is shown
 
-WHY = {  # what the operating system's short words mean for the person who asked
-    errno.EACCES: "there is no permission for it",
-    errno.EPERM: "there is no permission for it",
-    errno.EROFS: "it is on a read-only disk",
-    errno.ENOSPC: "the disk is full: free space, then run the command again",
-    errno.EDQUOT: "the quota on this disk is used up: free space, then run the command again",
-    errno.ENAMETOOLONG: "the name is too long for this disk",
-    errno.ENOTDIR: "a part of this path is a file, not a folder",
-    errno.EISDIR: "it is a folder, not a file",
-    errno.ENOENT: "there is no such file or folder",
-    errno.ELOOP: "its links lead round in a circle",
-    errno.EMFILE: "this process may not open more files: raise `ulimit -n`",
+ADVICE = {  # what the operating system's few words do not say
+    errno.ENOSPC: "free space, then run the command again",
+    errno.EDQUOT: "free space, then run the command again",
+    errno.ENOTDIR: "a part of this path is a file",
+    errno.EMFILE: "raise `ulimit -n`",
 }
 
 
@@ -107,8 +100,7 @@ def door(
             status = say(name, error, 1)
         failure = printed.failure()
         if failure is not None:
-            why = WHY.get(failure.errno or 0, failure.strerror)
-            status = say(name, f"what it printed is lost: {why}", status or 1)
+            status = say(name, f"what it printed is lost: {sentence_of(failure)}", status or 1)
         return status
 
 
@@ -116,8 +108,9 @@ def sentence_of(error: OSError) -> str:
     """What the operating system refused, of which file, and why."""
     if error.errno is None or error.strerror is None:
         return str(error)
-    why = WHY.get(error.errno, error.strerror)
-    return why if error.filename is None else f"{error.filename}: {why}"
+    where = "" if error.filename is None else f"{error.filename}: "
+    advice = ADVICE.get(error.errno)
+    return f"{where}{error.strerror}" + (f" ({advice})" if advice else "")
 
 
 def say(name: str, message: object, status: int) -> int:

@@ -54,7 +54,7 @@ def test_the_work_is_done_to_its_end_whoever_stops_reading(tmp_path, plumbing):
 def test_a_result_that_a_full_disk_takes_not_is_a_failure_in_a_sentence(tmp_path, arguments):
     done = shell(f"PYTHON {arguments} >/dev/full", tmp_path)
     assert done.returncode == 1
-    assert ": what it printed is lost: the disk is full: free space" in done.stderr.splitlines()[-1]
+    assert ": what it printed is lost: No space left on device (free space" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp1252"])

@@ -137,7 +137,7 @@ def test_one_member_can_be_named_and_the_best_is_the_default_without_an_ensemble
 def test_overlays_show_the_mesh_on_the_images_that_were_asked_for(run, wcpa_of_ten, tmp_path):
     out = tmp_path / "test.npz"
     assert main([str(run), "--split", "test", "--out", str(out), "--overlay", "3", *QUIET]) == 0
-    pictures = sorted((tmp_path / "test_overlay").iterdir())
+    pictures = sorted((tmp_path / "test_overlay").glob("[!.]*"))
     assert len(pictures) == 3 and len(list(tmp_path.iterdir())) == 2
     picture = cv2.imread(str(pictures[0])).astype(int)
     assert picture.shape == (640, 640, 3)

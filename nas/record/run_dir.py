@@ -14,6 +14,7 @@ tests/test_record_run_dir.py
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress

@@ -21,9 +21,8 @@ from nas.record.store import Store
 from nas.retrain.folder import RetrainFolder, Row
 from nas.retrain.job import RetrainJob
 from nas.search.display import chatter_to
-from nas.search.plan import find_proxy
 from proxy_tasks.kind import DEFAULT, SCORE, find_kind
-from proxy_tasks.proxy import Proxy
+from proxy_tasks.proxy import Proxy, find_proxy
 from space.arch import ArchSpec
 from space.specfile import read_spec, reference_name
 

@@ -7,17 +7,14 @@ demonstration: a handful of candidates under the `mini` proxy, minutes in all.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from nas.record.narrow import best_range
 from nas.record.store import TrialRecord
 from nas.search.config import SearchConfig
-from proxy_tasks.proxy import PROXIES, Proxy
+from proxy_tasks.proxy import Proxy, find_proxy
 from space import ArchSpec, Budget, FeasibleSet, Space
 from space.scale import find_control
 from space.specfile import read_spec, reference_name
@@ -169,20 +166,6 @@ def _longer(proxy: Proxy, factor: float) -> Proxy:
     return proxy if factor == 1 else proxy.longer(factor)
 
 
-def find_proxy(text: str) -> Proxy:
-    """A proxy by name, or the settings in a JSON file (Proxy.to_dict)."""
-    if text in PROXIES:
-        return PROXIES[text]
-    values = _read_json(text, "--proxy", f"one of {', '.join(PROXIES)}, or a JSON file of settings")
-    try:
-        base = PROXIES[values.get("base", "mini")].to_dict()
-        return Proxy.from_dict(
-            {**base, "name": Path(text).stem, **{k: v for k, v in values.items() if k != "base"}}
-        )
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"{text} has no usable proxy settings: {error}") from None
-
-
 def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
     """An architecture by reference name or spec file; it must lie in the window."""
     try:
@@ -196,13 +179,3 @@ def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
             f"between {budget.low / 1e9:.3f} and {budget.high / 1e9:.3f}: raise --tolerance or leave it out"
         )
     return arch
-
-
-def _read_json(text: str, flag: str, choices: str) -> dict[str, Any]:
-    try:
-        values = json.loads(Path(text).read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
-        raise ValueError(f"{flag} {text!r} is neither {choices}") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{flag} {text!r} holds no JSON object")
-    return values

@@ -16,7 +16,7 @@ from nas.record.store import from_anywhere
 from nas.search.config import SearchConfig, without_password
 from nas.search.flags import fields_given
 from nas.trials.trial import present_name
-from proxy_tasks.proxy import Proxy
+from proxy_tasks.proxy import Proxy, find_proxy
 from space import ArchSpec, Budget, Space
 
 CHANGEABLE = ("trials", "max_hours", "launcher", "ray_address", "gpus_per_trial", "cpus_per_trial")
@@ -65,7 +65,7 @@ def read_request(run: RunDir, about: dict[str, Any]) -> tuple[SearchConfig, Prox
 
 def meanings_of(saved: SearchConfig, proxy: Proxy, archs: list[ArchSpec], about: dict[str, Any]) -> Meanings:
     """For each setting that can be spelt in several ways: whether a spelling means the saved one."""
-    from nas.search.plan import find_arch, find_proxy
+    from nas.search.plan import find_arch
     from space import FeasibleSet
 
     budget = Budget.parse(saved.budget, saved.tolerance)

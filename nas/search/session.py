@@ -125,7 +125,7 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
     gpus = _gpus(config)
     plan = _plan(config, run, saved, gpus)
     if config.data is not None and config.objective is None:
-        if saved is not None and not Path(config.data).exists():
+        if saved is not None and config.data.startswith("/") and not Path(config.data).exists():
             raise RunError(
                 f"the data of this search is no longer at {config.data}: say by --data where it is now"
             )
