@@ -1,6 +1,6 @@
 """Augmented images a second, against only bringing the pixels to [-1, 1].
 
-    python tests/bench/bench_augment.py [--device cuda] [--threads 1]
+    python tests/bench/bench_augment.py [--device cuda] [--threads 1] [--json]
 
 Batches of uint8 crops and labels of 1,220 vertices that are on the device already; medians over 30
 batches, taken in turns. "standard" is what proxies use: mirror and colour. "moved" adds the turn,
@@ -17,6 +17,7 @@ One thread of an Intel Xeon of two cores, torch 2.13.0, other work beside it; im
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -61,17 +62,22 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batches", type=int, default=30)
+    parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{args.threads} CPU threads"
     print(f"{name}, torch {torch.__version__}")
+    found = {}
     for side, batch in ((64, 64), (128, 64), (256, 32)) if device.type == "cpu" else ((128, 256), (256, 512)):
         calls = ways(side, batch, device)
         times = [{way: seconds(call, device) for way, call in calls.items()} for _ in range(args.batches + 3)]
         for way in calls:
             middle = statistics.median(t[way] for t in times[3:])  # the first are warm-up
             print(f"{side:4d} px  batch {batch:3d}  {way:10s} {batch / middle:9.0f} images/s")
+            found[f"{side} px, batch {batch}, {way}"] = {"images_per_second": batch / middle}
+    if args.json:
+        print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -1,28 +1,34 @@
 """Training images a second: the engine, a plain reference loop, and the same step on one fixed batch.
 
-    python tests/bench/bench_engine.py [--device cuda --compile] [--resolution 256] [--batch 256]
+    python tests/bench/bench_engine.py [--device cuda] [--resolution 256] [--batch 256]
+        [--launch eager,graphs,compiled,compiled-graphs] [--network deep] [--json]
 
 The reference is what the published trainer does: float32, NCHW, DataLoader workers that decode the
-photograph, cut, mirror and jitter the crop with OpenCV, one `.item()` a step. The fixed batch is the
-engine's own step with nothing to fetch or augment, so engine / fixed says what the data path costs.
-All three train ResNet-34 on the same synthetic faces. Rounds take turns (A B C A B C ...) and each
-figure is the median over rounds, so that a machine's drift falls on all. On a GPU the model FLOPs
-utilisation is printed too: 6 MACs an image over the device's dense bf16 peak.
+photograph, cut, mirror and jitter the crop with OpenCV and live as long as the run, one `.item()` a step.
+The fixed batch is the engine's own step with nothing to fetch or augment, so engine / fixed says what the
+data path costs. --launch names the ways to launch the engine's steps (proxy_tasks.engine.LAUNCHES); "engine"
+is the first of them. All train ResNet-34 on the same synthetic faces, or with --network deep the deepest of
+4,096 networks drawn at the same FLOPs, which a GPU waits for the CPU to launch. Rounds take turns (A B C A
+B C ...) and each figure is the median over rounds, so that a machine's drift falls on all. On a GPU the model
+FLOPs utilisation is printed too: 6 MACs an image over the device's dense bf16 peak.
 
 Two-core Intel Xeon with AMX, 2 threads, torch 2.13.0 CPU, --rounds 7 --steps 10 --subjects 40, median of 7:
     reference        61.9 images/s      engine 193.6      fixed batch 196.2
+    (the reference then began its loader's processes anew every epoch, so its figure is too low)
     engine / reference 3.14 (target 3)      engine / fixed batch 0.987 (target 0.97)
 Of a step of some 165 ms, products of patches for the maps of C4 and C5 save 80 (proxy_tasks/small_conv.py),
 contiguous views for the optimizer 15. What is left is memory: casts of the weights 25 ms, the optimizer 12.
-No GPU number has been measured: the command above is ready for one.
+No GPU number has been measured: tests/bench/gpu.sh is ready for one.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -40,7 +46,7 @@ from proxy_tasks.jmlr.wcpa import sample
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.proxy import PROXIES
 from proxy_tasks.task import World
-from space import REFERENCES
+from space import REFERENCES, ArchSpec, Budget, FeasibleSet, Space
 
 PEAK_BF16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12}  # dense, FLOP/s, by the makers' sheets
 
@@ -74,18 +80,23 @@ class PlainFaces(Dataset):
         )
 
 
-def reference_rounds(path: Path, task: JmlrTask, device: torch.device, batch: int, steps: int, workers: int):
+def reference_rounds(
+    spec: ArchSpec, path: Path, task: JmlrTask, device: torch.device, steps: int, workers: int
+):
     """Seconds of `steps` steps of the plain loop, again and again."""
-    model = build_model(REFERENCES["resnet34"], task.outputs).to(device).train()
+    batch = task.proxy.batch
+    model = build_model(spec, task.outputs).to(device).train()
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
     size = task.proxy.resolution
 
+    loader = DataLoader(
+        PlainFaces(path, size), batch, shuffle=True, num_workers=workers, drop_last=True,
+        pin_memory=device.type == "cuda", multiprocessing_context="spawn", persistent_workers=True,
+    )  # fmt: skip
+
     def forever():
         while True:
-            yield from DataLoader(
-                PlainFaces(path, size), batch, shuffle=True, num_workers=workers, drop_last=True,
-                pin_memory=device.type == "cuda", multiprocessing_context="spawn", persistent_workers=True,
-            )  # fmt: skip
+            yield from loader
 
     batches, running = forever(), 0.0
     while True:
@@ -102,10 +113,16 @@ def reference_rounds(path: Path, task: JmlrTask, device: torch.device, batch: in
 
 
 def engine_rounds(
-    task: JmlrTask, device: torch.device, steps: int, *, fixed: bool = False, launch: str = "eager"
+    spec: ArchSpec,
+    task: JmlrTask,
+    device: torch.device,
+    steps: int,
+    *,
+    fixed: bool = False,
+    launch: str = "eager",
 ):
     """Seconds of `steps` engine steps, again and again; on one batch held on the device where `fixed`."""
-    model = build_model(REFERENCES["resnet34"], task.outputs)
+    model = build_model(spec, task.outputs)
     run = _Run(model, task, task.proxy.replace(epochs=10_000), 0, device, World(), launch=launch)
     task.prepare(model)
     first = next(iter(task.batches(plan_steps(run.proxy, run.length, task.train_size, 0, range(1)), World())))
@@ -114,7 +131,9 @@ def engine_rounds(
     while True:
         start = time.perf_counter()
         if fixed:
-            total = sum(run._step(done + i, *first) for i in range(steps))
+            total = torch.zeros((), device=device)
+            for i in range(steps):
+                total += run._step(done + i, *first)
             float(total)
         else:
             run._train(range(done, done + steps))
@@ -122,59 +141,101 @@ def engine_rounds(
         yield time.perf_counter() - start
 
 
+def network(name: str) -> ArchSpec:
+    """resnet34, or the deepest of some thousand drawn at its FLOPs."""
+    if name != "deep":
+        return REFERENCES[name]
+    feasible = FeasibleSet(Space(), Budget.parse("5.1GFLOPs", tolerance=0.02))
+    return max(feasible.draw(4096, np.random.default_rng(0)), key=lambda spec: sum(spec.depths))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--compile", action="store_true", help="time torch.compile too")
+    parser.add_argument("--launch", default="eager", help="ways to launch steps, with commas between")
+    parser.add_argument("--network", default="resnet34", choices=("deep", *REFERENCES))
     parser.add_argument("--steps", type=int, default=12, help="a round")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--workers", type=int, default=2, help="of the reference's DataLoader")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="of the reference's DataLoader; 0 leaves it out"
+    )
     parser.add_argument("--subjects", type=int, default=60)
+    parser.add_argument("--data", type=Path, help="faces made before, instead of --subjects")
+    parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
     args = parser.parse_args()
-    device = resolve_device(args.device)
+    device, spec = resolve_device(args.device), network(args.network)
     with tempfile.TemporaryDirectory() as folder:
-        path = synthesize(Path(folder) / "faces", subjects=args.subjects, frames=16, size=800)
+        path = args.data or synthesize(Path(folder) / "faces", subjects=args.subjects, frames=16, size=800)
         proxy = PROXIES["mini"].replace(resolution=args.resolution, batch=args.batch)
         task = JmlrTask.open(path, proxy, device)
         Length.of(proxy, task.train_size)
-        kinds = {
-            "reference": reference_rounds(path, task, device, args.batch, args.steps, args.workers),
-            "engine": engine_rounds(task, device, args.steps),
-            "fixed batch": engine_rounds(task, device, args.steps, fixed=True),
-        }
-        if args.compile:
-            kinds["compiled"] = engine_rounds(task, device, args.steps, launch="compiled")
+        first, *ways = args.launch.split(",")
+        kinds = {"engine": engine_rounds(spec, task, device, args.steps, launch=first)}
+        kinds["fixed batch"] = engine_rounds(spec, task, device, args.steps, fixed=True, launch=first)
+        if args.workers:
+            kinds["reference"] = reference_rounds(spec, path, task, device, args.steps, args.workers)
+        for way in ways:
+            kinds[way] = engine_rounds(spec, task, device, args.steps, launch=way)
         seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
-        for number in range(args.rounds + 1):
+        peaks = {kind: warm_up(rounds, device) for kind, rounds in kinds.items()}
+        for _ in range(args.rounds):
             for kind, rounds in kinds.items():
-                elapsed = next(rounds)
-                if number:  # the first is warm-up
-                    seconds[kind].append(elapsed)
-        report(seconds, args, device)
+                seconds[kind].append(next(rounds))
+        report(seconds, peaks, spec, args, device)
 
 
-def report(seconds: dict[str, list[float]], args: argparse.Namespace, device: torch.device) -> None:
+def warm_up(rounds: Iterator[float], device: torch.device) -> float:
+    """Run one round; the bytes of the device that it added at most."""
+    if device.type != "cuda":
+        next(rounds)
+        return 0.0
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    next(rounds)
+    return float(torch.cuda.max_memory_allocated() - before)
+
+
+def report(
+    seconds: dict[str, list[float]],
+    peaks: dict[str, float],
+    spec: ArchSpec,
+    args: argparse.Namespace,
+    device: torch.device,
+) -> None:
     print(f"{hardware(device)}, torch {torch.__version__}")
-    print(f"ResNet-34 at {args.resolution} px, batch {args.batch}")
+    print(f"{args.network} ({spec.id}) at {args.resolution} px, batch {args.batch}, engine: {args.launch}")
     images = args.steps * args.batch
     rate = {kind: images / statistics.median(values) for kind, values in seconds.items()}
     for kind, values in seconds.items():
         low, high = images / max(values), images / min(values)
-        print(f"{kind:12s} {rate[kind]:8.1f} images/s   ({low:.1f} to {high:.1f}, {len(values)} rounds)")
+        memory = f", {peaks[kind] / 1e9:.1f} GB" if peaks[kind] else ""
+        print(
+            f"{kind:16s} {rate[kind]:8.1f} images/s   ({low:.1f} to {high:.1f}, {len(values)} rounds{memory})"
+        )
     paired = {
-        k: statistics.median(a / b for a, b in zip(seconds[k], seconds["engine"], strict=True))
-        for k in seconds
+        kind: statistics.median(a / b for a, b in zip(values, seconds["engine"], strict=True))
+        for kind, values in seconds.items()
     }
-    print(f"engine / reference    {paired['reference']:.2f}   (target {3 if device.type == 'cpu' else 2.5})")
-    print(f"engine / fixed batch  {paired['fixed batch']:.3f}   (target 0.97)")
-    if "compiled" in paired:
-        print(f"compiled / engine     {1 / paired['compiled']:.2f}")
+    for kind, ratio in paired.items():
+        if kind == "reference":
+            print(f"engine / reference    {ratio:.2f}   (target {3 if device.type == 'cpu' else 2.5})")
+        elif kind == "fixed batch":
+            print(f"engine / fixed batch  {ratio:.3f}   (target 0.97)")
+        elif kind != "engine":
+            print(f"{kind} / engine  {1 / ratio:.2f}")
     peak = next((p for name, p in PEAK_BF16.items() if name in hardware(device)), None)
+    used = {k: r * 6 * spec.macs(args.resolution) / peak for k, r in rate.items()} if peak else {}
     if peak:
-        flops = 6 * REFERENCES["resnet34"].macs(args.resolution)
-        print(f"model FLOPs utilisation {rate['engine'] * flops / peak:.1%} of {peak / 1e12:.0f} TFLOP/s")
+        print(f"model FLOPs utilisation {max(used.values()):.1%} of {peak / 1e12:.0f} TFLOP/s at best")
+    if args.json:
+        found = {
+            kind: {"images_per_second": rate[kind], "seconds": seconds[kind], "peak_bytes": peaks[kind]}
+            | ({"utilisation": used[kind]} if used else {})
+            for kind in rate
+        }
+        print(json.dumps({"network": spec.id, "resolution": args.resolution, "batch": args.batch} | found))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Pose and score of predicted faces against a loop over cv2.solvePnP: time, and which finds the lower error.
 
-    python tests/bench/bench_pnp.py [--device cuda] [--faces 1024] [--study 2000]
+    python tests/bench/bench_pnp.py [--device cuda] [--faces 1024] [--study 2000] [--json]
 
 Time: solve_pnp and L_error for a batch of 1,220-vertex faces (shape off by 3 mm, landmarks by 1 px) against
 a loop that calls cv2.solvePnP (iterative) and computes L_error with numpy, face by face. Rounds take turns,
@@ -21,6 +21,7 @@ The study's table is in docs/pose.md: in none of its regimes is OpenCV's error t
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import time
@@ -80,7 +81,8 @@ def median_seconds(actions: list[Callable[[], object]], rounds: int) -> list[flo
     return [statistics.median(times) for times in seconds]
 
 
-def compare_time(faces: int, rounds: int, device: torch.device) -> None:
+def compare_time(faces: int, rounds: int, device: torch.device) -> dict[str, float]:
+    """Microseconds a face of each way, printed and returned."""
     truth = draw(faces, seed=0, vertices=1220)
     face = draw(faces, seed=0, vertices=1220, shape_error=0.003, noise=1.0)
     truth = truth._replace(R=face.R, T=face.T)
@@ -106,6 +108,8 @@ def compare_time(faces: int, rounds: int, device: torch.device) -> None:
     print(f"  pose alone        loop {cv * unit:7.1f}   batch {pose * unit:7.1f}   {cv / pose:6.1f} x")
     ours, theirs = score_images(verts, points, camera, *gt).l_error_mm.mean(), plain_loop(face, truth)
     print(f"  mean L_error      loop {theirs:.4f}   batch {ours:.4f} mm")
+    times = {"loop and score": loop, "batch and score": score, "loop": cv, "batch": pose}
+    return {"faces": faces, **{f"{name}, us a face": seconds * unit for name, seconds in times.items()}}
 
 
 def study(name: str, faces: int, device: torch.device) -> None:
@@ -131,15 +135,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--faces", type=int, default=1024, help="faces in the timed batch; 4096 for a GPU")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--study", type=int, default=2000, help="faces a regime; 0 for none")
+    parser.add_argument("--json", action="store_true", help="one line of JSON at the end")
     args = parser.parse_args(argv)
     device = resolve_device(args.device)
     print(f"{hardware(device)}; torch {torch.__version__}, OpenCV {cv2.__version__}")
-    compare_time(args.faces, args.rounds, device)
+    times = compare_time(args.faces, args.rounds, device)
     if args.study:
         print(f"OpenCV against the least error, {args.study} faces of 1,220 vertices a regime")
         print(f"  {'':28s} {'missed':>7} {'median':>9} {'99 %':>9} {'> 1 deg':>8} {'behind':>8} {'lower':>6}")
         for name in STUDIED:
             study(name, args.study, device)
+    if args.json:
+        print(json.dumps(times))
     return 0
 
 
