@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from sklearn.ensemble import ExtraTreesRegressor
 
-from reports.forest import Forest
-
+LEAF = 5  # trials; below, a split follows noise
 FEWEST = 20  # trials; below, half of them say nothing about eight properties
 _MOST = 1_500  # trials that a repeat looks at: keeps the cost of 5,000 trials to that of 1,500
 
@@ -56,7 +56,8 @@ def _rise(
     x: NDArray, y: NDArray, fit: NDArray, held: NDArray, rng: np.random.Generator, trees: int
 ) -> tuple[NDArray[np.float64], float]:
     """Rise of the held-out squared error on shuffling each feature, and R^2, as shares of the variance."""
-    forest = Forest.fit(x[fit], y[fit], rng, trees=trees)
+    seed = int(rng.integers(2**31))
+    forest = ExtraTreesRegressor(trees, min_samples_leaf=LEAF, random_state=seed).fit(x[fit], y[fit])
     stacked = np.concatenate([x[held]] * (x.shape[1] + 1))  # the rows as they are, then once for each feature
     for feature in range(x.shape[1]):
         block = slice((feature + 1) * len(held), (feature + 2) * len(held))

@@ -27,6 +27,7 @@ HOMES = {
     "onnxruntime": ("nas/export", "proxy_tasks/latency/onnx_graph.py"),
     "onnxscript": ("nas/export",),
     "tensorboardX": ("nas",),
+    "sklearn": ("proxy_tasks/bench/surrogate.py", "reports/importance.py"),
     "filelock": ("proxy_tasks/locks.py",),
     "fcntl": ("proxy_tasks/locks.py", "proxy_tasks/bench/rows.py"),
     "fvcore": ("nas/export",),

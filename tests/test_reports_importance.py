@@ -1,37 +1,9 @@
-"""The forest and its permutation importance, on functions whose answers are known."""
+"""Permutation importance, on functions whose answers are known."""
 
 import numpy as np
 import pytest
 
-from reports.forest import Forest, grow
 from reports.importance import permutation_importance
-
-
-def test_a_tree_with_room_for_every_row_reproduces_its_rows():
-    rng = np.random.default_rng(0)
-    x, y = rng.random((40, 3)), rng.random(40)
-    assert grow(x, y, rng, leaf=1).predict(x) == pytest.approx(y)
-
-
-def test_a_tree_of_one_leaf_is_the_mean():
-    rng = np.random.default_rng(1)
-    x, y = rng.random((6, 2)), rng.random(6)
-    assert grow(x, y, rng, leaf=5).predict(rng.random((4, 2))) == pytest.approx([y.mean()] * 4)
-
-
-def test_no_leaf_is_smaller_than_asked():
-    rng = np.random.default_rng(2)
-    x, y = rng.random((200, 4)), rng.random(200)
-    leaves = grow(x, y, rng, leaf=7).predict(x)
-    assert np.unique(leaves, return_counts=True)[1].min() >= 7
-
-
-def test_the_forest_learns_an_interaction_of_steps():
-    rng = np.random.default_rng(3)
-    x, new = rng.random((600, 5)), rng.random((300, 5))
-    law = lambda z: 4.0 * ((z[:, 0] > 0.5) & (z[:, 1] > 0.3)) + z[:, 2]  # noqa: E731
-    forest = Forest.fit(x, law(x), rng)
-    assert np.corrcoef(forest.predict(new), law(new))[0, 1] > 0.95
 
 
 def test_importance_of_a_linear_law_is_its_closed_form():

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nas.record.narrow import best_range
 from nas.record.store import TrialRecord
 from nas.search.config import SearchConfig
-from proxy_tasks.proxy import Proxy, find_proxy
+from proxy_tasks.proxy import PROXIES, Proxy, find_proxy
 from space import ArchSpec, Budget, FeasibleSet, Space
 from space.scale import find_control
 from space.specfile import read_spec, reference_name
@@ -129,7 +130,7 @@ def resolve(
     _one_of("--launcher", config.launcher, LAUNCHERS)
     budget = Budget.parse(config.budget, config.tolerance)
     space = Space.from_dict(config.space)
-    proxy = proxy or find_proxy(config.proxy or ("mini" if small else "short"))
+    proxy = proxy or _proxy_named(config.proxy or ("mini" if small else "short"))
     feasible = FeasibleSet(space, budget)
     if seed_archs is None:
         seed_archs = [find_arch(text, feasible) for text in config.seed_arch]
@@ -164,6 +165,16 @@ def _one_of(flag: str, value: str, choices: Sequence[str]) -> None:
 
 def _longer(proxy: Proxy, factor: float) -> Proxy:
     return proxy if factor == 1 else proxy.longer(factor)
+
+
+def _proxy_named(text: str) -> Proxy:
+    """What `find_proxy` knows, or that of a benchmark table by the table's name."""
+    if text in PROXIES or Path(text).exists():
+        return find_proxy(text)
+    from proxy_tasks.bench.plan import TABLES, TablePlan  # and with it torch
+
+    table = TABLES.get(text)
+    return table.proxy if isinstance(table, TablePlan) else find_proxy(text)
 
 
 def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:

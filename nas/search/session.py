@@ -344,7 +344,7 @@ def _facts(session: Session) -> dict[str, Any]:
         print(left_out_sentence(facts.left_out, facts.images), file=sys.stderr, flush=True)
     return {
         "data": facts.of_data(),
-        "baseline_l_error_mm": facts.baseline[SCORE],
+        "baseline_l_error_mm": facts.baseline.get(SCORE),
         "baseline": facts.baseline,
         "score": facts.score.to_dict(),
         "hardware": objective.hardware(),

@@ -2,10 +2,12 @@
 
     python -m proxy_tasks.bench build --table cpu-1.2G --data FACES --test OTHER_FACES --out rows.jsonl
     python -m proxy_tasks.bench query --table cpu-1.2G --rows rows.jsonl
+    python -m proxy_tasks.bench surrogate --rows rows.jsonl
 
 `build` does what is missing in `--out`, run by run, and may be stopped and started at any time; `--part 1/2`
 takes every second run, for as many processes or machines as there are. Their files are merged by joining
-them. `query` prints what is there. docs/evidence.md says what the table is for.
+them. `query` prints what is there, `surrogate` how well models of it predict architectures that they were not
+fitted to. docs/evidence.md says what the table is for.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def _parser() -> Parser:
     build.add_argument("--threads", type=int, default=1, help="of a CPU (default 1)")
     build.add_argument("--at-most", type=int, default=0, metavar="N", help="stop after N runs (default: all)")
     query = doors.add_parser("query", help="print what is there")
-    query.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE")
+    surrogate = doors.add_parser("surrogate", help="judge models of it out of sample")
+    for door in (query, surrogate):
+        door.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE")
     for door in (build, query):
         door.add_argument("--table", default="cpu-1.2G", help="which plan (default cpu-1.2G)")
     return parser
@@ -43,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status."""
     args = _parser().parse_args(argv)
     try:
-        return _build(args) if args.door == "build" else _query(args)
+        return {"build": _build, "query": _query, "surrogate": _surrogate}[args.door](args)
     except ValueError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -81,6 +85,25 @@ def _query(args: argparse.Namespace) -> int:
     table = rows.read(*args.rows)
     for row in sorted(table, key=lambda r: (r["length"], r["l_error_mm"] or 1e9)):
         print(f"{row['l_error_mm']:8.2f} x{row['length']:g} s{row['seed']} {row['role']:14} {row['key']}")
+    return 0
+
+
+def _surrogate(args: argparse.Namespace) -> int:
+    from proxy_tasks.bench import rows
+    from proxy_tasks.bench.surrogate import KINDS, out_of_sample
+    from proxy_tasks.bench.table import RunTable
+
+    table = RunTable.of(rows.read(*args.rows))
+    noise, freedom = table.seed_sd()
+    print(f"{len(table.archs)} architectures, {table.counts.sum()} runs of {table.proxy}")
+    print("by 10-fold cross-validation over architectures; tau is Kendall's")
+    for kind in KINDS:
+        found = out_of_sample(table, kind)
+        print(
+            f"{kind:<7} RMSE {found.rmse_mm:.2f} mm (the mean of all: {found.constant_mm:.2f}), tau "
+            f"{found.tau:.2f}, seconds off by {found.seconds_error:.0%} (median)"
+        )
+    print(f"of that RMSE, the seed of a single run is {noise:.2f} mm ({freedom} degrees of freedom)")
     return 0
 
 

@@ -1,0 +1,116 @@
+"""A training run read from a table of trained networks: a search in seconds, on results that are real.
+
+    python -m nas.search --budget 1.2GFLOPs --proxy cpu-1.2G --trials 48 --launcher inprocess \
+        --objective nas.trials.replay:Replay --objective-args '{"rows": ["docs/evidence/cpu-1.2G.jsonl"]}'
+
+An architecture of the table gives the recorded curve of that seed, or for another seed its mean with the
+deviations of a recorded one; any other the surrogate's curve (proxy_tasks/bench/surrogate.py) with such
+deviations, which share their seed from the first validation to the last. Seconds are recorded ones or those
+of a cost model, and nothing waits for them. A surrogate is smoother than the truth: what a search finds here
+is as good as `python -m proxy_tasks.bench surrogate` says, and no result of its own.
+tests/test_trials_replay.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from nas.trials.trial import Facts
+from proxy_tasks.bench import rows as table_rows
+from proxy_tasks.bench.surrogate import Surrogate
+from proxy_tasks.bench.table import Floats, RunTable
+from proxy_tasks.engine import Epoch, Outcome
+from proxy_tasks.proxy import Proxy
+from space import ArchSpec
+
+
+class Replay:
+    """The objective of nas/trials/trial.py without training. `rows`: the table's files."""
+
+    def __init__(self, rows: str | Sequence[str], kind: str = "gp") -> None:
+        self._files = (rows,) if isinstance(rows, str) else tuple(rows)
+        self._kind = kind
+        for file in self._files:
+            if not Path(file).is_file():
+                raise ValueError(
+                    f"there is no table of runs at {file}: give the files of proxy_tasks.bench build"
+                )
+
+    def facts(self, proxy: Proxy, *, progress: bool = False) -> Facts:
+        """Of the data that the table was trained on; ValueError where it holds no runs of this length."""
+        table, _ = self._at(proxy)
+        return Facts(", ".join(self._files), table.data, 0, 0, 6100, {})
+
+    def hardware(self) -> str:
+        """What the record calls the device."""
+        return "replayed"
+
+    def run(
+        self,
+        spec: ArchSpec,
+        seed: int,
+        proxy: Proxy,
+        checkpoint: Path,
+        report: Callable[[Epoch], bool],
+    ) -> Outcome:
+        """Report the curve of `spec`, validation by validation; there is nothing to take up again."""
+        curve, seconds = self.curve(spec, seed, proxy)
+        epochs: list[Epoch] = []
+        for number, value in enumerate(curve, start=1):
+            done = number * proxy.epochs / len(curve)
+            epochs.append(Epoch(number, done, {"l_error_mm": float(value)}, seconds / len(curve)))
+            if not report(epochs[-1]) and number < len(curve):
+                return Outcome("stopped", f"stopped after {number} of {len(curve)} intervals", tuple(epochs))
+        return Outcome("complete", "", tuple(epochs))
+
+    def curve(self, spec: ArchSpec, seed: int, proxy: Proxy) -> tuple[Floats, float]:
+        """(validations,) mm of a run of `spec`, and the seconds of the whole."""
+        table, surrogate = self._at(proxy)
+        row = np.array([[*spec.depths, *spec.widths]])
+        known = table.curves.get(spec.id, {})
+        if seed in known:
+            found = known[seed]
+        else:
+            mean = np.mean(list(known.values()), axis=0) if known else surrogate.curves(row)[0]
+            found = mean + self._deviation(table, spec, seed)
+        if known:
+            seconds = float(table.seconds[[a.id for a in table.archs].index(spec.id)])
+        else:
+            seconds = float(surrogate.run_seconds(row)[0])
+        at = np.arange(1, proxy.validations + 1) / proxy.validations
+        return np.interp(at, table.epochs / table.epochs[-1], found), seconds
+
+    def expected_mm(self, spec: ArchSpec, proxy: Proxy) -> float:
+        """The final error without seed noise, by the surrogate."""
+        return float(self._at(proxy)[1].curves(np.array([[*spec.depths, *spec.widths]]))[0, -1])
+
+    def _deviation(self, table: RunTable, spec: ArchSpec, seed: int) -> Floats:
+        """What a seed adds to a curve: of a recorded run, by a hash of architecture and seed; either sign."""
+        pool = table.deviations()
+        if not len(pool):
+            return np.zeros_like(table.epochs)
+        digest = int.from_bytes(hashlib.sha256(f"{spec.id}/{seed}".encode()).digest()[:8], "big")
+        return pool[digest % len(pool)] * (1 if digest >> 32 & 1 else -1)
+
+    def _at(self, proxy: Proxy) -> tuple[RunTable, Surrogate]:
+        return _read(self._files, self._kind, proxy.epochs)
+
+
+@lru_cache(maxsize=8)
+def _read(files: tuple[str, ...], kind: str, epochs: int) -> tuple[RunTable, Surrogate]:
+    """The runs of so many epochs, and the model of them; once a process."""
+    rows = [r for r in table_rows.read(*map(Path, files)) if r["curve"]]
+    lengths = sorted({float(r["length"]) for r in rows if round(r["curve"][-1]["epochs"]) == epochs})
+    if not lengths:
+        there = ", ".join(str(n) for n in sorted({round(r["curve"][-1]["epochs"]) for r in rows})) or "no"
+        raise ValueError(
+            f"the table holds runs of {there} epochs and the proxy has {epochs}: give --proxy the one that "
+            "the table was trained with"
+        )
+    table = RunTable.of(rows, lengths[0])
+    return table, Surrogate.fit(table, kind)

@@ -1,0 +1,180 @@
+"""What an architecture that nobody trained would score: a model fitted to a table, with its error told.
+
+The features say how an architecture spends its budget: the logarithms of depths and widths, each stage's
+share of the multiply-adds, all blocks, parameters and activations. On them
+
+    gp       a Gaussian process: a smooth trend (Matern 5/2, one length for each feature) and noise, that of
+             the seeds known for each architecture by its number of runs
+    forest   extremely randomised trees
+
+`out_of_sample` judges either on architectures that it was not fitted to; `python -m proxy_tasks.bench
+surrogate` prints that. tests/test_bench_surrogate.py
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy_tasks.bench.table import Floats, RunTable
+from space.cost import ACTIVATIONS, MACS, PARAMS, part_costs
+
+KINDS = ("gp", "forest")
+FEATURES = (
+    *(f"log_d{i}" for i in range(1, 5)),
+    *(f"log_w{i}" for i in range(1, 5)),
+    *(f"share{i}" for i in range(1, 5)),
+    "log_blocks",
+    "log_params",
+    "log_activations",
+)
+LEAST = 12  # architectures; with fewer a model says nothing
+
+
+def features(rows: NDArray[np.int64], block: str = "basic") -> Floats:
+    """(n, 8) depths and widths -> (n, 15), in the order of FEATURES; some 0.3 s for 100,000."""
+    rows = np.asarray(rows, dtype=np.int64)
+    depths, widths = rows[:, :4], rows[:, 4:]
+    macs = part_costs(block, rows, MACS)
+    whole = sum(macs.values(), np.zeros(len(rows)))
+    stages = [cost for name, cost in macs.items() if name.startswith("layer")]
+    shares = np.stack([cost / whole for cost in stages], axis=1)
+    params = sum(part_costs(block, rows, PARAMS).values(), np.zeros(len(rows)))
+    activations = sum(part_costs(block, rows, ACTIVATIONS).values(), np.zeros(len(rows)))
+    totals = np.stack([depths.sum(axis=1), params, activations], axis=1)
+    return np.concatenate([np.log(depths), np.log(widths), shares, np.log(totals)], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Surrogate:
+    """Predicts the mean curve of an architecture, mm, and the seconds of its run."""
+
+    kind: str
+    curve: Any  # of scikit-learn
+    seconds: Any
+    block: str
+
+    @classmethod
+    def fit(cls, table: RunTable, kind: str = "gp", seed: int = 0) -> Surrogate:
+        """ValueError below LEAST architectures."""
+        if kind not in KINDS:
+            raise ValueError(f"a surrogate is one of {', '.join(KINDS)}, not {kind!r}")
+        if len(table.archs) < LEAST:
+            raise ValueError(f"a surrogate needs {LEAST} architectures or more, not {len(table.archs)}")
+        block = table.archs[0].block
+        x = features(table.rows, block)
+        noise = np.nan_to_num(table.seed_sd()[0]) ** 2 / table.counts
+        curve = _gp(x, table.means, noise, seed) if kind == "gp" else _forest(x, table.means, seed)
+        return cls(kind, curve, _linear(x, np.log(table.seconds)), block)
+
+    def curves(self, rows: NDArray[np.int64]) -> Floats:
+        """(n, 8) -> (n, v) mm."""
+        found = self.curve.predict(features(rows, self.block))
+        return np.asarray(found).reshape(len(rows), -1)
+
+    def spread(self, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Final error and how unsure the model is of it, (n,) each, mm."""
+        x = features(rows, self.block)
+        if self.kind == "gp":
+            mean, sd = self.curve.predict(x, return_std=True)
+            return mean.reshape(len(x), -1)[:, -1], sd.reshape(len(x), -1)[:, -1]
+        scaled = self.curve[:-1].transform(x)
+        votes = np.array(
+            [np.reshape(t.predict(scaled), (len(x), -1))[:, -1] for t in self.curve[-1].estimators_]
+        )
+        return votes.mean(axis=0), votes.std(axis=0)
+
+    def run_seconds(self, rows: NDArray[np.int64]) -> Floats:
+        """(n, 8) -> (n,) seconds of a whole run."""
+        return np.exp(self.seconds.predict(features(rows, self.block)))
+
+
+def _gp(x: Floats, y: Floats, noise: Floats, seed: int) -> Any:
+    """The kernel is fitted to the last column, the one that is asked for, and serves all."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    trend = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(np.full(x.shape[1], 3.0), (0.5, 50.0), nu=2.5)
+    kernel = trend + WhiteKernel(0.1, (1e-4, 1.0))
+    alpha = 1e-6 + noise / max(float(y[:, -1].var()), 1e-12)
+    search = GaussianProcessRegressor(kernel, alpha=alpha, normalize_y=True, n_restarts_optimizer=1,
+                                      random_state=seed)  # fmt: skip
+    scaled = StandardScaler().fit(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound: the feature says nothing
+        search.fit(scaled.transform(x), y[:, -1])
+    final = GaussianProcessRegressor(search.kernel_, alpha=alpha, normalize_y=True, optimizer=None)
+    return make_pipeline(StandardScaler(), final).fit(x, y)
+
+
+def _forest(x: Floats, y: Floats, seed: int) -> Any:
+    from sklearn.ensemble import ExtraTreesRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    trees = ExtraTreesRegressor(200, min_samples_leaf=2, max_features=0.5, random_state=seed)
+    return make_pipeline(FunctionTransformer(), trees).fit(x, y)
+
+
+def _linear(x: Floats, y: Floats) -> Any:
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), Ridge(1.0)).fit(x, y)
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfSample:
+    """How far a surrogate is off on architectures that it was not fitted to."""
+
+    kind: str
+    n: int
+    rmse_mm: float
+    constant_mm: float  # the same of the mean of all, which knows no architecture
+    tau: float  # Kendall's, of predicted against recorded means
+    seconds_error: float  # median relative error of the seconds
+
+
+def out_of_sample(table: RunTable, kind: str, folds: int = 10, seed: int = 0) -> OutOfSample:
+    """By cross-validation over architectures."""
+    from scipy.stats import kendalltau
+    from sklearn.model_selection import KFold
+
+    y, rows = table.means[:, -1], table.rows
+    predicted, seconds, constant = np.empty(len(y)), np.empty(len(y)), np.empty(len(y))
+    splits = KFold(min(folds, len(y)), shuffle=True, random_state=seed)
+    for fit, held in splits.split(y):
+        model = Surrogate.fit(part(table, fit), kind, seed)
+        predicted[held] = model.curves(rows[held])[:, -1]
+        seconds[held] = model.run_seconds(rows[held])
+        constant[held] = y[fit].mean()
+    return OutOfSample(
+        kind=kind,
+        n=len(y),
+        rmse_mm=float(np.sqrt(np.mean((predicted - y) ** 2))),
+        constant_mm=float(np.sqrt(np.mean((constant - y) ** 2))),
+        tau=float(kendalltau(predicted, y).statistic),
+        seconds_error=float(np.median(np.abs(seconds / table.seconds - 1))),
+    )
+
+
+def part(table: RunTable, at: NDArray[np.int64]) -> RunTable:
+    """Some of a table's architectures."""
+    archs = tuple(table.archs[i] for i in at)
+    return RunTable(
+        table.proxy, table.data, table.length, archs, tuple(table.roles[i] for i in at),
+        {a.id: table.curves[a.id] for a in archs}, table.epochs, table.seconds[at],
+    )  # fmt: skip
+
+
+def better_kind(table: RunTable, seed: int = 0) -> OutOfSample:
+    """The kind of the lower error out of sample."""
+    return min((out_of_sample(table, kind, seed=seed) for kind in KINDS), key=lambda found: found.rmse_mm)

@@ -1,0 +1,104 @@
+"""The complete runs of a table at one length, by architecture: curves, seed noise, seconds.
+
+Runs of one architecture differ by their seed alone, so what they deviate from their own mean is the noise,
+the whole curve at a time: an error early in a run and one at its end go together. tests/test_bench_table.py
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy_tasks.bench.rows import Row
+from space.arch import ArchSpec
+
+SCORE = "l_error_mm"
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTable:
+    """n architectures, in the order of the rows; v validations of a run."""
+
+    proxy: str
+    data: str
+    length: float
+    archs: tuple[ArchSpec, ...]
+    roles: tuple[str, ...]
+    curves: dict[str, dict[int, Floats]]  # by architecture's id and seed: (v,) mm
+    epochs: Floats  # (v,)
+    seconds: Floats  # (n,) of a whole run, mean over seeds
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], length: float = 1.0) -> RunTable:
+        """ValueError where no run is complete at `length`, or runs of two proxies or data sets are mixed."""
+        rows = list(rows)
+        done = [r for r in rows if r["length"] == length and _is_complete(r)]
+        if not done:
+            lengths = sorted({r["length"] for r in rows if _is_complete(r)})
+            there = ", ".join(f"{each:g}" for each in lengths) or "none"
+            raise ValueError(f"the table has no complete run of {length:g} times its proxy's length: {there}")
+        for name in ("proxy", "data"):
+            if len(kinds := sorted({r[name] for r in done})) > 1:
+                raise ValueError(f"the table mixes runs of different {name}: {', '.join(kinds)}")
+        archs = {(a := ArchSpec.from_dict(r["arch"])).id: (a, r["role"]) for r in reversed(done)}
+        order = list(dict.fromkeys(ArchSpec.from_dict(r["arch"]).id for r in done))
+        curves: dict[str, dict[int, Floats]] = {key: {} for key in order}
+        seconds: dict[str, list[float]] = {key: [] for key in order}
+        for r in done:
+            key = ArchSpec.from_dict(r["arch"]).id
+            curves[key][r["seed"]] = np.array([point[SCORE] for point in r["curve"]], dtype=np.float64)
+            seconds[key].append(float(r["seconds"]))
+        return cls(
+            proxy=done[0]["proxy"],
+            data=done[0]["data"],
+            length=length,
+            archs=tuple(archs[key][0] for key in order),
+            roles=tuple(archs[key][1] for key in order),
+            curves=curves,
+            epochs=np.array([point["epochs"] for point in done[0]["curve"]]),
+            seconds=np.array([float(np.mean(seconds[key])) for key in order]),
+        )
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(n, 8) depths and widths."""
+        return np.array([[*a.depths, *a.widths] for a in self.archs], dtype=np.int64)
+
+    @property
+    def means(self) -> Floats:
+        """(n, v) mean curve of each architecture, mm."""
+        return np.array([np.mean(list(self.curves[a.id].values()), axis=0) for a in self.archs])
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(n,) seeds of each architecture."""
+        return np.array([len(self.curves[a.id]) for a in self.archs])
+
+    def deviations(self) -> Floats:
+        """(m, v) what each of several seeds deviates from its architecture's mean, scaled to one run."""
+        found = [_deviations(list(each.values())) for each in self.curves.values() if len(each) > 1]
+        return np.concatenate(found) if found else np.zeros((0, len(self.epochs)))
+
+    def seed_sd(self) -> tuple[float, int]:
+        """Standard deviation between seeds of the final error, mm, pooled; and its degrees of freedom."""
+        several = [c for c in self.curves.values() if len(c) > 1]
+        freedom = sum(len(c) - 1 for c in several)
+        if not freedom:
+            return math.nan, 0
+        squares = sum(np.var([v[-1] for v in c.values()]) * len(c) for c in several)
+        return float(np.sqrt(squares / freedom)), freedom
+
+
+def _is_complete(row: Row) -> bool:
+    value = row.get(SCORE)
+    return row.get("status") == "complete" and value is not None and math.isfinite(value)
+
+
+def _deviations(curves: Sequence[Floats]) -> Floats:
+    values = np.array(curves)
+    return (values - values.mean(axis=0)) * math.sqrt(len(values) / (len(values) - 1))

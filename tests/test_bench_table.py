@@ -1,0 +1,81 @@
+"""A table of runs by architecture, and models of it that are judged on what they were not fitted to."""
+
+import numpy as np
+import pytest
+from bench_rows import feasible, row, simulated_rows
+
+from nas.trials.standin import expected_mm
+from proxy_tasks.bench.surrogate import FEATURES, Surrogate, better_kind, features, out_of_sample, part
+from proxy_tasks.bench.table import RunTable
+from space import ArchSpec
+
+
+@pytest.fixture(scope="module")
+def table():
+    return RunTable.of(simulated_rows(60, repeated=12, noise_mm=0.3))
+
+
+def test_runs_are_gathered_by_architecture(table):
+    assert len(table.archs) == 61 and table.roles[0] == "control" and table.means.shape == (61, 6)
+    assert table.counts.tolist() == [4] + [3] * 12 + [1] * 48
+    assert table.epochs[-1] == 3 and (table.seconds > 0).all()
+
+
+def test_the_seed_noise_is_pooled_and_deviations_have_its_scale(table):
+    sd, freedom = table.seed_sd()
+    assert freedom == 3 + 24 and sd == pytest.approx(0.3, rel=0.3)
+    assert table.deviations()[:, -1].std() == pytest.approx(sd, rel=0.1)
+
+
+def test_what_is_broken_or_mixed_is_left_out_or_refused():
+    rows = simulated_rows(3, repeated=0)
+    rows[0] |= {"status": "diverged", "l_error_mm": None}
+    assert sum(RunTable.of(rows).counts) == len(rows) - 1
+    with pytest.raises(ValueError, match="no complete run of 4 times"):
+        RunTable.of(rows, 4.0)
+    with pytest.raises(ValueError, match="different data"):
+        RunTable.of([*rows, rows[1] | {"data": "other", "key": "x"}])
+
+
+def test_features_are_those_of_their_names():
+    arch = ArchSpec((3, 4, 6, 3), (64, 128, 256, 512))
+    found = dict(zip(FEATURES, features(np.array([[*arch.depths, *arch.widths]]))[0], strict=True))
+    assert found["log_d3"] == np.log(6) and found["log_w4"] == np.log(512)
+    assert found["log_params"] == pytest.approx(np.log(arch.params()))
+    assert found["log_activations"] == pytest.approx(np.log(arch.activations()))
+    stages = arch.stage_macs()
+    assert found["share2"] == pytest.approx(list(stages.values())[2] / sum(stages.values()))
+
+
+@pytest.mark.parametrize("kind", ["gp", "forest"])
+def test_a_surrogate_beats_the_mean_of_all_out_of_sample(table, kind):
+    found = out_of_sample(table, kind, folds=5)
+    assert found.n == 61 and found.rmse_mm < 0.8 * found.constant_mm and found.tau > 0.4
+    assert found.seconds_error < 0.05
+
+
+def test_a_surrogate_predicts_whole_curves_and_how_unsure_it_is(table):
+    model = Surrogate.fit(table, "gp")
+    rows = feasible().draw_array(200, np.random.default_rng(5))
+    curves = model.curves(rows)
+    assert curves.shape == (200, 6) and (np.diff(curves.mean(axis=0)) < 0).all()
+    truth = [expected_mm(ArchSpec(tuple(r[:4]), tuple(r[4:]))) for r in rows.tolist()]
+    assert np.corrcoef(curves[:, -1], truth)[0, 1] > 0.8
+    mean, sd = model.spread(rows)
+    assert mean == pytest.approx(curves[:, -1]) and (sd > 0).all()
+    forest_mean, forest_sd = Surrogate.fit(table, "forest").spread(rows)
+    assert np.corrcoef(forest_mean, truth)[0, 1] > 0.7 and (forest_sd > 0).any()
+
+
+def test_too_few_architectures_and_unknown_kinds_are_refused(table):
+    with pytest.raises(ValueError, match="12 architectures or more, not 5"):
+        Surrogate.fit(part(table, np.arange(5)))
+    with pytest.raises(ValueError, match="gp, forest"):
+        Surrogate.fit(table, "net")
+    assert better_kind(part(table, np.arange(30))).kind in ("gp", "forest")
+
+
+def test_a_row_has_the_shape_of_a_trained_one():
+    assert {"key", "arch", "role", "seed", "length", "proxy", "data", "status", "curve", "seconds"} <= set(
+        row(ArchSpec((3, 4, 6, 3), (24, 48, 104, 200)), 0)
+    )
