@@ -1,4 +1,4 @@
-"""What a person sees while a search runs, and the curves TensorBoard shows.
+"""What a person sees while a search runs.
 
 One calm display: a bar on a terminal, plain lines where stderr is a file or a
 pipe, nothing with --quiet. Third parties' chatter never reaches it: for the
@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from nas.record.run_dir import RunDir
 from nas.search.driver import Driver, Watcher
 from nas.trials.trial import Job
 from proxy_tasks.engine import Epoch
@@ -27,7 +25,6 @@ from proxy_tasks.kind import Score
 
 REFRESH = 0.5  # seconds between redraws of the bar
 LINE_EVERY = 2.0  # seconds between plain lines at least, unless something failed
-OPEN_CURVES = 64  # TensorBoard files held open
 
 
 @contextlib.contextmanager
@@ -197,49 +194,3 @@ class Display(Watcher):
         remaining = self._total() - self._over() - sum(self._fractions.values())
         seconds = remaining * (time.monotonic() - self._began) / self._worked
         return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1, round(seconds / 60))} min"
-
-
-class Curves(Watcher):
-    """TensorBoard curves, one folder a trial: `tensorboard --logdir RUN/tensorboard`."""
-
-    def __init__(self, run: RunDir) -> None:
-        self._run = run
-        self._writers: dict[str, Any] = {}
-
-    def progressed(self, job: Job, epoch: Epoch) -> None:
-        writer = self._writers.get(job.key)
-        if writer is None:
-            if len(self._writers) >= OPEN_CURVES:
-                self._close(next(iter(self._writers)))
-            from tensorboardX import SummaryWriter
-
-            folder = str(self._run.tensorboard(job.study, job.number))
-            writer = self._writers[job.key] = SummaryWriter(folder, flush_secs=30)
-        for name, value in epoch.metrics.items():
-            if math.isfinite(value):
-                writer.add_scalar(name, value, epoch.number)
-
-    def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None:
-        self._close(job.key)
-
-    def close(self) -> None:
-        for key in list(self._writers):
-            self._close(key)
-
-    def _close(self, key: str) -> None:
-        writer = self._writers.pop(key, None)
-        if writer is not None:
-            writer.close()
-
-
-def every(seconds: float, act: Callable[[], Any]) -> Callable[[], None]:
-    """`act`, at most once in so many seconds."""
-    last = time.monotonic()
-
-    def tick() -> None:
-        nonlocal last
-        if time.monotonic() - last >= seconds:
-            last = time.monotonic()
-            act()
-
-    return tick

@@ -219,7 +219,8 @@ def dry_run(session: Session) -> int:
 def _search(session: Session, start: Start) -> None:
     from nas.record.answer import explain, nothing_finished, table, write_best
     from nas.record.select import select
-    from nas.search.display import Curves, Display, chatter_to
+    from nas.search.curves import Curves
+    from nas.search.display import Display, chatter_to
     from nas.search.driver import Driver
     from nas.search.latencies import note_latencies
 
@@ -237,8 +238,8 @@ def _search(session: Session, start: Start) -> None:
         begins_anew = session.saved is not None and not store.records()
         driver = Driver(plan, store, run.checkpoint)
         score = Score.of(about)
-        display, curves = Display(driver, stream, quiet=session.quiet, score=score), Curves(run)
-        driver.watchers += [display, curves]
+        display = Display(driver, stream, quiet=session.quiet, score=score)
+        driver.watchers += [display, Curves(run)]
         if begins_anew:
             display.said("the store holds no trial yet: the search begins at its first")
         start.over = True
@@ -246,7 +247,6 @@ def _search(session: Session, start: Start) -> None:
             _launch(session, driver, display, interrupts)
         finally:
             display.close()
-            curves.close()
         records = store.records()
         selection = select(records)
         if selection.best is None and not driver.stopped_early:
