@@ -27,7 +27,7 @@ from nas.search.plan import Plan, resolve
 from nas.search.provenance import describe
 from nas.search.resume import meanings_of, read_request, to_resumed
 from nas.trials.resources import NoRoom, Resources, check_address
-from nas.trials.trial import Facts, ObjectiveSpec
+from nas.trials.trial import Facts, ObjectiveSpec, hardware_of
 from proxy_tasks.kind import SCORE, Score, find_kind, left_out_sentence
 from space.commandline import sentence_of
 from space.machine import cores
@@ -189,7 +189,7 @@ def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> Object
         return ObjectiveSpec(config.objective, config.objective_args)
     data = config.data or find_kind(config.task).look(None, plan.proxy).path
     threads = max(1, round(resources.cpus))
-    device = "auto" if resources.gpus or config.launcher == "inprocess" else "cpu"
+    device = "auto" if config.launcher == "inprocess" else "cuda" if resources.gpus else "cpu"
     return ObjectiveSpec(
         "nas.trials.training:ProxyTraining",
         {"data": data, "device": device, "threads": threads, "task": config.task},
@@ -305,8 +305,10 @@ def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts)
     from nas.trials import on_ray
 
     rungs = on_ray.Asha(driver.intervals, plan.proxy.id, records) if plan.scheduler == "asha" else None
-    run = session.run_dir
-    on_ray.run_all(driver, session.objective, session.resources, rungs, run.path, run.checkpoints, tick=tick)
+    run, objective = session.run_dir, session.objective
+    if session.config.objective is None:  # a worker whose node reads other rows would score other images
+        objective = objective.given(rows=run.read()["data"].get("rows", ""))
+    on_ray.run_all(driver, objective, session.resources, rungs, run.path, run.checkpoints, tick=tick)
 
 
 def _begin(session: Session) -> dict[str, Any]:
@@ -347,7 +349,7 @@ def _facts(session: Session) -> dict[str, Any]:
         "baseline_l_error_mm": facts.baseline.get(SCORE),
         "baseline": facts.baseline,
         "score": facts.score.to_dict(),
-        "hardware": objective.hardware(),
+        "hardware": hardware_of(objective) or "GPUs of the cluster",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from nas.trials.trial import Facts
 from proxy_tasks.engine import Epoch, Outcome
 from proxy_tasks.kind import find_kind
-from proxy_tasks.memory import give_back, limit
+from proxy_tasks.memory import give_back
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 from space.latency import LatencyTable
@@ -27,13 +28,14 @@ class ProxyTraining:
         data: str,
         device: str = "auto",
         threads: int = 0,
-        gpu_share: float = 1.0,
         launch: str = "auto",
         task: str | None = None,
+        rows: str = "",
     ) -> None:
-        """gpu_share: of a GPU's memory, which other processes have the rest of;  launch: see engine.fit."""
+        """device: "cuda" is refused where there is none;  launch: see engine.fit;  rows: the hash of those
+        that the driver sees, where this process must see the same."""
         self.data, self.device, self.threads = data, device, threads
-        self.gpu_share, self.launch = gpu_share, launch
+        self.launch, self.rows = launch, rows
         self.kind = find_kind(task)
         self._tasks: dict[str, OpenTask] = {}
 
@@ -52,7 +54,7 @@ class ProxyTraining:
         found = task.samples
         return Facts(
             found.path, task.fingerprint, found.subjects, found.images,
-            task.outputs, baseline, task.left_out, self.kind.score,
+            task.outputs, baseline, task.left_out, self.kind.score, getattr(task, "rows_id", ""),
         )  # fmt: skip
 
     def latencies(
@@ -84,11 +86,11 @@ class ProxyTraining:
         import torch
 
         from proxy_tasks.backbone import build_model
-        from proxy_tasks.engine import fit, resolve_device
+        from proxy_tasks.engine import fit
 
+        require_device(self.device)
         if self.threads:
             torch.set_num_threads(self.threads)
-        limit(resolve_device(self.device), self.gpu_share)
         task = self._task(proxy)
         try:
             return fit(
@@ -101,10 +103,30 @@ class ProxyTraining:
     def hardware(self) -> str:
         from proxy_tasks.engine import hardware
 
+        require_device(self.device)
         return hardware(self.device)
 
     def _task(self, proxy: Proxy, *, progress: bool = False) -> OpenTask:
         """One open data set a process and proxy, kept for the next job."""
         if proxy.id not in self._tasks:
-            self._tasks[proxy.id] = self.kind.open(self.data, proxy, self.device, progress=progress)
+            task = self.kind.open(self.data, proxy, self.device, progress=progress)
+            own = getattr(task, "rows_id", "")
+            if self.rows and own != self.rows:
+                raise RuntimeError(
+                    f"{self.data} is read otherwise here than by the search: rows {own}, not {self.rows}; "
+                    "give this node the same files, or remove its crop cache to have it built anew"
+                )
+            self._tasks[proxy.id] = task
         return self._tasks[proxy.id]
+
+
+def require_device(device: str) -> None:
+    """RuntimeError where a run that holds a GPU would have to train on the CPU."""
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        raise RuntimeError(
+            f"this run holds a GPU and torch {torch.__version__} sees none here (CUDA_VISIBLE_DEVICES is "
+            f"{visible}): install torch for CUDA and NVIDIA's driver, or let this machine's Ray offer no GPU"
+        )

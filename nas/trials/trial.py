@@ -50,6 +50,7 @@ class Facts:
     baseline: dict[str, float]  # the mean face for every validation image; l_error_mm and its parts
     left_out: tuple[str, ...] = ()  # rows of the data whose files are missing or damaged, and why
     score: Score = field(default_factory=Score)  # what the errors are called
+    rows: str = ""  # hash of the samples that train and validate, "" where a task has none
 
     def of_data(self) -> dict[str, Any]:
         """What run.json holds under "data"; a few of many rows that were left out are named."""
@@ -59,6 +60,7 @@ class Facts:
             "subjects": self.subjects,
             "images": self.images,
             "outputs": self.outputs,
+            "rows": self.rows,
             "left_out": len(self.left_out),
             "left_out_rows": list(self.left_out[:NAMED]),
         }
@@ -91,6 +93,10 @@ class ObjectiveSpec:
 
     path: str
     arguments: dict[str, Any] = field(default_factory=dict)
+
+    def given(self, **more: Any) -> ObjectiveSpec:
+        """The same with more arguments."""
+        return ObjectiveSpec(self.path, {**self.arguments, **more})
 
     def make(self) -> Objective:
         """Import and construct it; ValueError where it cannot be imported or refuses its arguments."""
@@ -225,11 +231,11 @@ def run(job: Job, objective: Objective, report: Callable[[Epoch], bool]) -> Endi
         log.exception("trial %s failed", job.key)
         kind = _kind(error, validated)
         reason = "no space left on the device" if kind == "disk" else _sentence(error)  # not torch's line
-        ending = Ending(kind, reason, hardware=_hardware(objective))
+        ending = Ending(kind, reason, hardware=hardware_of(objective))
         with contextlib.suppress(RuntimeError):  # of a device that is lost
             give_back(error)
         return ending
-    return _ending(outcome, _hardware(objective))
+    return _ending(outcome, hardware_of(objective))
 
 
 def _kind(error: Exception, validated: bool) -> str:
@@ -257,8 +263,9 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
 
 
-def _hardware(objective: Objective) -> str:
+def hardware_of(objective: Objective) -> str:
+    """The device in words; "" where it is broken, or where it is a worker's."""
     try:
         return objective.hardware()
-    except Exception:  # a broken device must not hide why the trial failed
+    except Exception:
         return ""
