@@ -49,7 +49,7 @@ def test_a_bad_node_costs_no_trial_and_is_said_once(tmp_path):
     jobs = [one.next() for _ in range(10)]  # a bad slot gets every job first
     for job in jobs:
         one.ended(job, misplaced(NODES[0]))
-    assert len(said) == 1 and "host-a gets no more trials" in said[0]
+    assert len(said) == 1 and "host-a (Ray node a) gets no more trials" in said[0]
     assert {r.state for r in one.store.records()} == {"running"}
     assert {one.next().key for _ in jobs} == {job.key for job in jobs}
 

@@ -14,7 +14,10 @@ def test_a_node_where_three_trials_in_a_row_fail_gets_no_more_and_is_named_with_
     *before, said = fail(places, BAD, "a", "b", "c")
     assert before == [None, None] and IN_A_ROW == 3
     assert said == places.closed["b"]
-    assert "bad-host gets no more trials" in said and "CUDA error: unspecified launch failure" in said
+    assert (
+        "bad-host (Ray node b) gets no more trials" in said
+        and "CUDA error: unspecified launch failure" in said
+    )
     assert fail(places, BAD, "d") == [None], "said once"
     assert places.shun(()) == ("b",) and places.shun(("g",)) == ("b", "g")
 
@@ -32,7 +35,7 @@ def test_one_broken_gpu_is_found_while_its_neighbour_works():
     for trial in ("a", "b"):
         assert fail(places, broken, trial) == [None]
         places.worked(sound)
-    assert "host (GPU 0) gets no more trials" in fail(places, broken, "c")[0]
+    assert "host (Ray node n, GPU 0) gets no more trials" in fail(places, broken, "c")[0]
 
 
 def test_one_trial_that_fails_wherever_it_runs_closes_nothing():

@@ -22,7 +22,7 @@ class Place:
     device: str = ""
 
     def __str__(self) -> str:
-        return f"{self.host} (GPU {self.device})" if self.device else self.host
+        return f"{self.host} (Ray node {self.node[:8]}" + (f", GPU {self.device})" if self.device else ")")
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Places:
             return None
         by_device = len(marks[0]) < IN_A_ROW
         self.closed[place.node] = (
-            f"{place if by_device else place.host} gets no more trials: "
+            f"{place if by_device else Place(place.node, place.host)} gets no more trials: "
             f"{IN_A_ROW} in a row failed there before their first validation ({reason})"
         )
         return self.closed[place.node]
