@@ -79,7 +79,8 @@ class Feed:
         """One batch for each index tensor (b,) of `plan`, in order."""
         if self.resident is not None:
             for index in plan:
-                yield self.resident.take(_pinned(index).to(self.device, non_blocking=True))
+                there = index.pin_memory().to(self.device, non_blocking=True)  # pinned: not waited for
+                yield self.resident.take(there)
         elif self.device.type == "cuda":
             yield from self._prefetched(plan)
         else:
@@ -163,8 +164,3 @@ class Feed:
         finally:
             stop.set()
             thread.join()
-
-
-def _pinned(index: Tensor) -> Tensor:
-    """So that its way to the device is not waited for."""
-    return index.pin_memory() if torch.cuda.is_available() else index
