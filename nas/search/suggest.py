@@ -8,7 +8,10 @@ architecture, so no strategy can leave the budget and none needs a penalty.
     tpe        tree-structured Parzen estimators, joint over the eight coordinates, with the
                constant liar for runs that are still going
     gp         a Gaussian process with expected improvement, noise included
-    evolution  NSGA-II's genetic algorithm with one objective
+    evolution  NSGA-II's genetic algorithm
+
+With a cost beside L_error the same samplers seek a front: TPE by the hypervolume that trials add, the Gaussian
+process by its expected improvement, NSGA-II by rank and crowding (nas/search/two_objectives.py).
 
 Samplers here keep no state: one is made for every proposal, seeded by (seed,
 round, number), and reads the history from the study. So proposal n of random
@@ -36,8 +39,10 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.record.objectives import Cost
 from nas.record.store import Store
 from nas.search.plan import STRATEGIES
+from nas.search.two_objectives import TwoObjectives
 from space import ArchSpec, FeasibleSet
 
 COORDINATES = tuple(f"u{i}" for i in range(1, 9))
@@ -143,13 +148,18 @@ class Suggester:
         seed: int,
         round_: int = 1,
         trials: int = 100,
+        cost: Cost | None = None,
     ) -> None:
+        """cost: what is minimised beside L_error; a front is then sought, not one architecture."""
         if strategy not in STRATEGIES:
             raise ValueError(f"a strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
         self._store, self._feasible, self._strategy = store, feasible, strategy
         self._seed, self._round, self._trials = seed, round_, trials
         self._study_id = store.ensure_study(study)
         self._name = store.study_name(study)
+        self._shown: Any = store.storage  # to samplers
+        if cost is not None:
+            self._shown = TwoObjectives(store.storage, feasible, cost, COORDINATES)
         self._proposed: set[str] | None = None
 
     def enqueue(self, arch: ArchSpec) -> None:
@@ -199,7 +209,7 @@ class Suggester:
 
     def _optuna_study(self, sampler: BaseSampler) -> optuna.Study:
         """A study object with an empty cache: Optuna caches trials between ask and tell."""
-        return optuna.Study(self._name, self._store.storage, sampler=sampler)
+        return optuna.Study(self._name, self._shown, sampler=sampler)
 
     def _sampler(self, number: int) -> BaseSampler:
         if self._strategy == "random":

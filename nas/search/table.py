@@ -1,0 +1,47 @@
+"""Which latency table a search reads: its own on --resume, the one that was named, or the device's in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.record.run_dir import RunDir, write_json
+from space.latency import LatencyTable
+
+if TYPE_CHECKING:
+    from nas.search.config import SearchConfig
+
+
+def table_file(run: RunDir) -> Path:
+    """Where a run keeps the table that it reads."""
+    return run.path / "latency.json"
+
+
+def find_table(config: SearchConfig, run: RunDir, *, resumed: bool, needed: bool) -> LatencyTable | None:
+    """The table of a search, None where there is none; ValueError for one of another device or version.
+
+    needed  something was asked for in milliseconds, so that its absence is an error
+    """
+    if resumed:
+        return LatencyTable.load(table_file(run)) if table_file(run).exists() else None
+    if config.latency_table is None and not needed:
+        return None
+    from proxy_tasks.latency.device import conditions_here
+    from proxy_tasks.latency.kept import find, read_here
+    from space.machine import cores
+
+    if config.latency_table is not None:
+        table = read_here(Path(config.latency_table)).table
+    else:
+        table = find(conditions_here(threads=cores(), block=config.space.get("block", "basic"))).table
+    if table.conditions.block != config.space.get("block", "basic"):
+        raise ValueError(
+            f"the latency table is of {table.conditions.block} blocks, and the space has others: "
+            "measure one with python -m proxy_tasks.latency calibrate --block"
+        )
+    return table
+
+
+def keep_table(run: RunDir, table: LatencyTable) -> None:
+    """So that the run can be resumed, and its report made, where the cache is not."""
+    write_json(table_file(run), table.to_dict())
