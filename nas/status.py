@@ -24,6 +24,7 @@ def status(run_dir: Path) -> dict[str, Any]:
     from nas.record.costs import Latencies, figures, verdict
     from nas.record.run_dir import RunDir
     from nas.record.select import select
+    from nas.record.sought import front_sought, to_dict
     from nas.record.store import Store
     from nas.trials.resources import device_hours
 
@@ -31,6 +32,7 @@ def status(run_dir: Path) -> dict[str, Any]:
     about = run.read()
     records = Store.open(run_dir).records()
     selection, latencies = select(records), Latencies.of(about)
+    front = front_sought(run, about, selection)
     counts = Counter(r.state for r in records)
     best, control = selection.best, selection.control
     reasons = Counter(r.reason for r in records if r.state == "failed")
@@ -45,6 +47,7 @@ def status(run_dir: Path) -> dict[str, Any]:
         "control": control
         and {"arch": control.arch.id, "name": control.name, "l_error_mm": list(control.values)}
         | figures(control, latencies),
+        "front": front and to_dict(front),
         "latency_of": latencies.where or None,
         "tied": [arch.id for arch in selection.tied],
         "chances": {arch.id: selection.chances.get(arch.id) for arch in selection.tied},
@@ -65,8 +68,10 @@ def _hours(records: Any) -> float:
 def _print(run_dir: Path, found: dict[str, Any]) -> None:
     from nas.record.answer import table
     from nas.record.costs import Latencies
+    from nas.record.front import table as front_table
     from nas.record.run_dir import RunDir
     from nas.record.select import select
+    from nas.record.sought import front_sought
     from nas.record.store import Store
 
     doing = "running now" if found["active"] else "not running"
@@ -77,9 +82,14 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
     print(f"trials: {counts}; {found['hours']:.2f} h, {found['device_hours']:.2f} device hours")
     for reason, count in found["failures"].items():
         print(f"  failed {count} times: {reason}")
-    latencies = Latencies.of(RunDir(run_dir).read())
-    print(table(select(Store.open(run_dir).records()), found["baseline_l_error_mm"], latencies))
-    print(f"{found['verdict'][0].upper()}{found['verdict'][1:]}.")
+    about = RunDir(run_dir).read()
+    selection = select(Store.open(run_dir).records())
+    print(table(selection, found["baseline_l_error_mm"], Latencies.of(about)))
+    front = front_sought(RunDir(run_dir), about, selection)
+    if front is not None:
+        print(front_table(front))
+    for verdict in [front.verdict] * (front is not None) + [found["verdict"]]:
+        print(f"{verdict[0].upper()}{verdict[1:]}.")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.record.costs import Latencies, bargain, figures
 from nas.record.costs import verdict as with_costs
+from nas.record.front import Front
 from nas.record.run_dir import RunDir
 from nas.record.select import Estimate, Selection
 from nas.record.store import TrialRecord
@@ -150,8 +151,9 @@ def write_best(
     selection: Selection,
     records: Sequence[TrialRecord],
     latencies: Latencies = Latencies(),  # noqa: B008  frozen
+    front: Front | None = None,
 ) -> list[str]:
-    """best/<arch id>.json for the best and all tied with it, the first named in best/best.json too."""
+    """best/<arch id>.json for the best, all tied with it and the front; the best in best/best.json too."""
     run.best.mkdir(exist_ok=True)
     rows = {e.arch.id: e for e in selection.rows}
     for old in run.best.glob("*.json"):
@@ -159,6 +161,8 @@ def write_best(
     chosen = [rows[arch.id] for arch in selection.tied]
     if selection.best is not None and selection.best not in chosen:
         chosen.insert(0, selection.best)
+    if front is not None:
+        chosen += [m.estimate for m in front.members if m.estimate not in chosen]
     for e in chosen:
         write_json(run.best / f"{e.arch.id}.json", specification(e, selection, records, latencies))
     if selection.best is not None:

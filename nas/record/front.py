@@ -1,10 +1,11 @@
-"""The front of two objectives: architectures that no other beats in both L_error and cost, with their error bars.
+"""The front of two objectives: architectures that no other beats in both L_error and cost.
 
-Costs are known, errors are means of a few seeds. So a member is on the front by its mean, and its place is certain
-only as far as the noise lets it be: one that costs more than another is *tied* with it while its lower error may
-be the seeds' doing. The comparison is Student's t on the pooled seed noise, one-sided, at 95 % over all pairs at
-once (Bonferroni). The hypervolume is the area that the front dominates below a reference point (Zitzler and
-Thiele 1998), here in millimetres times the cost's unit. tests/test_record_front.py
+Costs are known, errors are means of a few seeds. So a member is on the front by its mean, and its place
+is certain only as far as the noise lets it be: one that costs more than another is *tied* with it while
+its lower error may be the seeds' doing. The comparison is Student's t on the pooled seed noise,
+one-sided, at 95 % over all pairs at once (Bonferroni). The hypervolume is the area that the front
+dominates below a reference point (Zitzler and Thiele 1998), here in millimetres times the cost's unit.
+tests/test_record_front.py
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CostOf = Callable[[ArchSpec], float]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An architecture of the front, its cost, the 95 % interval of its error, and cheaper ones tied with it."""
+    """An architecture of the front, its cost, the 95 % interval of its error, cheaper ones tied with it."""
 
     estimate: Estimate
     cost: float
@@ -145,7 +146,9 @@ def _point(m: Member, unit: str) -> str:
 def table(front: Front) -> str:
     """One line a member, cheapest first: cost, L_error with its interval, runs, and whom it is tied with."""
     width = max([len(_label(m)) for m in front.members] + [len("the front, cheapest first")])
-    lines = [f"{'the front, cheapest first':<{width}}  {front.unit:>14}  {'L_error, mm':>24}  runs  tied with"]
+    lines = [
+        f"{'the front, cheapest first':<{width}}  {front.unit:>14}  {'L_error, mm':>24}  runs  tied with"
+    ]
     for m in front.members:
         between = f" [{m.interval[0]:.2f}, {m.interval[1]:.2f}]" if m.interval else ""
         error = f"{m.estimate.mean:.2f}{between}"

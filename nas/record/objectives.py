@@ -57,7 +57,7 @@ class Cost:
 
 
 def second_of(objectives: str) -> str | None:
-    """The cost that --objectives names beside l_error; None for l_error alone. ValueError for anything else."""
+    """The cost that --objectives names beside l_error; None for l_error alone; ValueError for all else."""
     names = [name.strip() for name in objectives.split(",")]
     known = ", ".join(SECOND)
     for name in names:
@@ -67,6 +67,6 @@ def second_of(objectives: str) -> str | None:
         return None
     if len(names) != 2 or names.count(ERROR) != 1:
         raise ValueError(
-            f"--objectives is {ERROR}, or {ERROR} and one of {known} such as {ERROR},latency, not {objectives!r}"
+            f"--objectives is {ERROR}, or {ERROR} and one of {known}: {ERROR},latency, not {objectives!r}"
         )
     return next(name for name in names if name != ERROR)

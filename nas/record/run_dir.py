@@ -2,6 +2,7 @@
 
     runs/<name>/run.json       config, seed, versions, data, hardware, baseline
                 study.log      the store (Optuna journal), unless --storage names another
+                latency.json   the latency table that the search reads, where it has one
                 best/*.json    specs of the winner and of those tied with it
                 checkpoints/   of each unfinished trial, <study>_<number>.pt, and the one before (.previous)
                 tensorboard/   learning curves, one folder a trial
@@ -65,6 +66,10 @@ class RunDir:
         return self.path / "study.log"
 
     @property
+    def latency_table(self) -> Path:
+        return self.path / "latency.json"
+
+    @property
     def best(self) -> Path:
         return self.path / "best"
 
@@ -123,7 +128,7 @@ class RunDir:
 
     def forget(self, made: Sequence[Path]) -> None:
         """Remove a search that has recorded nothing, and of the folders `made` for it those left empty."""
-        for path in (self.run_json, self.study_log, self.log, self.path / "lock"):
+        for path in (self.run_json, self.study_log, self.log, self.latency_table, self.path / "lock"):
             path.unlink(missing_ok=True)
         with suppress(OSError):
             for folder in made:

@@ -19,6 +19,8 @@ class SearchConfig:
     task: str = DEFAULT
     data: str | None = None
     proxy: str | None = None
+    objectives: str = "l_error"
+    latency_table: str | None = None
     strategy: str = "tpe"
     scheduler: str = "none"
     trials: int | None = None

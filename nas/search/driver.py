@@ -25,6 +25,7 @@ from typing import Any
 
 from nas.record.store import REPEATS, Store, StoreError, TrialRecord
 from nas.search import race
+from nas.search.front_race import FrontRace
 from nas.search.plan import ENOUGH_TO_NARROW, Plan
 from nas.search.suggest import Suggester
 from nas.search.waiting import Waiting
@@ -89,6 +90,7 @@ class Driver:
         self._seeds: dict[tuple[str, str], set[int]] = {}
         self._seconds: deque[float] = deque(maxlen=50)  # of the latest complete runs at the base fidelity
         self._short_of_time = False
+        self._among: Any = race if plan.cost is None else FrontRace(plan.cost)
         self._rounds: list[Round] = []
         self._begun = 0  # proposals of the current round
         self._set_up()
@@ -220,19 +222,19 @@ class Driver:
     def _race(self) -> None:
         plan = self.plan
         records = self.store.records()
-        base = race.finalists(records, plan.proxy.id, plan.control, plan.finalists)
+        base = self._among.finalists(records, plan.proxy.id, plan.control, plan.finalists)
         if not self._repeat(race.control_repeats(records, plan.proxy.id, plan.control, plan.control_name,
                             seeds=plan.repeats, seed=plan.seed), plan.proxy):  # fmt: skip
             self._contend(records, plan.proxy, base)
         if self.waiting or self.in_flight or plan.race_proxy.id == plan.proxy.id:
             return
         self._want_control(plan.race_proxy)
-        self._contend(records, plan.race_proxy, race.still_tied(records, plan.proxy.id, base))
+        self._contend(records, plan.race_proxy, self._among.still_tied(records, plan.proxy.id, base))
 
     def _contend(self, records: Sequence[TrialRecord], proxy: Proxy, contenders: Sequence[ArchSpec]) -> None:
         affordable = self._affordable(records, proxy, contenders)
         plan = self.plan
-        wanted = race.next_repeats(
+        wanted = self._among.next_repeats(
             records, proxy.id, affordable, seeds=plan.repeats, seed=plan.seed, slots=self.slots,
             control=plan.control, control_name=plan.control_name,
         )  # fmt: skip
@@ -294,7 +296,7 @@ class Driver:
         self._rounds.append(current)
         self._suggester = Suggester(
             self.store, current.study, current.feasible, self.plan.strategy,
-            seed=self.plan.seed, round_=current.number, trials=current.trials,
+            seed=self.plan.seed, round_=current.number, trials=current.trials, cost=self.plan.cost,
         )  # fmt: skip
         if current.number == 1:
             for arch in self.plan.seed_archs:

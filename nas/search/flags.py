@@ -50,6 +50,16 @@ def _what(group: Any) -> None:
 
 
 def _how(group: Any) -> None:
+    group.add_argument(
+        "--objectives",
+        metavar="NAMES",
+        help="l_error,latency for a front; also params, activations (l_error)",
+    )
+    group.add_argument(
+        "--latency-table",
+        metavar="FILE",
+        help="of python -m proxy_tasks.latency (this device's in the cache)",
+    )
     group.add_argument("--strategy", metavar="NAME", help="random, qmc, tpe, gp or evolution (tpe)")
     group.add_argument("--scheduler", metavar="NAME", help="none, or asha to stop poor runs early (none)")
     group.add_argument(

@@ -1,7 +1,7 @@
 """The race where two objectives are sought: among the members of the front, one seed at a time.
 
-Called as nas/search/race.py is. A contender drops out once another of at most its cost is shown to have a lower
-L_error (nas/record/front.py); so what remains is the front, as far as the noise lets it be told.
+Called as nas/search/race.py is. A contender drops out once another of at most its cost is shown to have a
+lower L_error (nas/record/front.py); so what remains is the front, as far as the noise lets it be told.
 tests/test_search_objectives.py
 """
 

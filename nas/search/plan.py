@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.record.narrow import best_range
+from nas.record.objectives import Cost, second_of
 from nas.record.store import TrialRecord
 from nas.search.config import SearchConfig
 from proxy_tasks.proxy import PROXIES, Proxy, find_proxy
 from space import ArchSpec, Budget, FeasibleSet, Space
+from space.latency import LatencyTable
 from space.scale import find_control
 from space.specfile import read_spec, reference_name
 
@@ -48,6 +50,8 @@ class Plan:
     seed: int
     max_hours: float | None
     demonstration: bool
+    cost: Cost | None = None  # what is minimised beside L_error
+    table: LatencyTable | None = None  # that predicts milliseconds
 
     def study(self, round_: int) -> str:
         """Name of the study that holds a round's proposals."""
@@ -119,6 +123,7 @@ def resolve(
     gpus: int,
     proxy: Proxy | None = None,
     seed_archs: Sequence[ArchSpec] | None = None,
+    table: LatencyTable | None = None,
 ) -> Plan:
     """The plan of `config` on a machine or cluster with `gpus`; ValueError with what would work instead.
 
@@ -128,6 +133,7 @@ def resolve(
     _one_of("--strategy", config.strategy, STRATEGIES)
     _one_of("--scheduler", config.scheduler, SCHEDULERS)
     _one_of("--launcher", config.launcher, LAUNCHERS)
+    cost = find_cost(config, table)
     budget = Budget.parse(config.budget, config.tolerance)
     space = Space.from_dict(config.space)
     proxy = proxy or _proxy_named(config.proxy or ("mini" if small else "short"))
@@ -151,11 +157,31 @@ def resolve(
         trials=config.trials or (4 if small else 64),
         rounds=config.rounds,
         repeats=config.repeats,
-        finalists=config.finalists or (1 if small else 8),
+        finalists=config.finalists or (8 if not small else 1 if cost is None else 4),
         seed=config.seed,
         max_hours=config.max_hours,
         demonstration=small and config.trials is None and config.objective is None,
+        cost=cost,
+        table=table,
     )
+
+
+def find_cost(config: SearchConfig, table: LatencyTable | None) -> Cost | None:
+    """The objective beside L_error; ValueError for one that is unknown, or that does not go with the rest."""
+    second = second_of(config.objectives)
+    if second is None:
+        return None
+    if config.scheduler == "asha":
+        raise ValueError(
+            f"--objectives {config.objectives} does not go with --scheduler asha: rungs judge by l_error "
+            "alone, and would stop the cheap end of the front"
+        )
+    if config.rounds == 2:
+        raise ValueError(
+            f"--objectives {config.objectives} does not go with --rounds 2: the space is narrowed to what is "
+            "best by l_error alone"
+        )
+    return Cost(second, table if second == "latency" else None)
 
 
 def _one_of(flag: str, value: str, choices: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from nas.record.objectives import second_of
 from nas.record.run_dir import RunDir, RunError, newest
 from nas.record.store import Store
 from nas.search import flags
@@ -26,6 +27,7 @@ from nas.search.interrupts import Interrupts
 from nas.search.plan import Plan, resolve
 from nas.search.provenance import describe
 from nas.search.resume import meanings_of, read_request, to_resumed
+from nas.search.table import find_table, keep_table
 from nas.trials.resources import NoRoom, Resources, check_address
 from nas.trials.trial import Facts, ObjectiveSpec, hardware_of
 from proxy_tasks.kind import SCORE, Score, find_kind, left_out_sentence
@@ -159,10 +161,12 @@ def _gpus(config: SearchConfig) -> int:
 
 
 def _plan(config: SearchConfig, run: RunDir, saved: dict[str, Any] | None, gpus: int) -> Plan:
+    needed = second_of(config.objectives) == "latency"
+    table = find_table(config, run, resumed=saved is not None, needed=needed)
     if saved is None:
-        return resolve(config, gpus=gpus)
+        return resolve(config, gpus=gpus, table=table)
     _, proxy, archs = read_request(run, saved)
-    return resolve(config, gpus=gpus, proxy=proxy, seed_archs=archs)
+    return resolve(config, gpus=gpus, proxy=proxy, seed_archs=archs, table=table)
 
 
 def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Resources:
@@ -218,7 +222,9 @@ def dry_run(session: Session) -> int:
 
 def _search(session: Session, start: Start) -> None:
     from nas.record.answer import explain, nothing_finished, table, write_best
+    from nas.record.front import table as front_table
     from nas.record.select import select
+    from nas.record.sought import front_sought
     from nas.search.curves import Curves
     from nas.search.display import Display, chatter_to
     from nas.search.driver import Driver
@@ -253,11 +259,20 @@ def _search(session: Session, start: Start) -> None:
             raise RuntimeError(nothing_finished(records))
         write_best(run, selection, records)  # before what takes time: an interrupt then loses none of it
     latencies = note_latencies(
-        run, about, selection, session.objective.make(), say=lambda text: _say(session, text)
+        run,
+        about,
+        selection,
+        session.objective.make(),
+        plan.table,
+        say=lambda text: _say(session, text),
     )
-    write_best(run, selection, records, latencies)
+    front = front_sought(run, about, selection)
+    write_best(run, selection, records, latencies, front)
     baseline = about["baseline_l_error_mm"]
     print(table(selection, baseline, latencies))
+    if front is not None:
+        print(front_table(front))
+        print(f"{front.verdict[0].upper()}{front.verdict[1:]}.")
     demonstration = plan.demonstration or about.get("demonstration", False)
     print(
         explain(
@@ -313,6 +328,8 @@ def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts)
 
 def _begin(session: Session) -> dict[str, Any]:
     about = describe(session.config, session.plan, session.run_dir, session.command)
+    if session.plan.table is not None:
+        keep_table(session.run_dir, session.plan.table)
     session.run_dir.write(about)
     return about
 

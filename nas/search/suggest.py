@@ -10,8 +10,8 @@ architecture, so no strategy can leave the budget and none needs a penalty.
     gp         a Gaussian process with expected improvement, noise included
     evolution  NSGA-II's genetic algorithm
 
-With a cost beside L_error the same samplers seek a front: TPE by the hypervolume that trials add, the Gaussian
-process by its expected improvement, NSGA-II by rank and crowding (nas/search/two_objectives.py).
+With a cost beside L_error the same samplers seek a front: TPE by the hypervolume that trials add, the
+Gaussian process by its expected improvement, NSGA-II by rank and crowding (nas/search/two_objectives.py).
 
 Samplers here keep no state: one is made for every proposal, seeded by (seed,
 round, number), and reads the history from the study. So proposal n of random

@@ -1,20 +1,16 @@
-"""Which latency table a search reads: its own on --resume, the one that was named, or the device's in the cache."""
+"""Which latency table a search reads: its own on --resume, the one named, or the device's in the cache."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.record.run_dir import RunDir, write_json
+from nas.record.run_dir import RunDir
+from space.files import write_json
 from space.latency import LatencyTable
 
 if TYPE_CHECKING:
     from nas.search.config import SearchConfig
-
-
-def table_file(run: RunDir) -> Path:
-    """Where a run keeps the table that it reads."""
-    return run.path / "latency.json"
 
 
 def find_table(config: SearchConfig, run: RunDir, *, resumed: bool, needed: bool) -> LatencyTable | None:
@@ -23,7 +19,7 @@ def find_table(config: SearchConfig, run: RunDir, *, resumed: bool, needed: bool
     needed  something was asked for in milliseconds, so that its absence is an error
     """
     if resumed:
-        return LatencyTable.load(table_file(run)) if table_file(run).exists() else None
+        return LatencyTable.load(run.latency_table) if run.latency_table.exists() else None
     if config.latency_table is None and not needed:
         return None
     from proxy_tasks.latency.device import conditions_here
@@ -44,4 +40,4 @@ def find_table(config: SearchConfig, run: RunDir, *, resumed: bool, needed: bool
 
 def keep_table(run: RunDir, table: LatencyTable) -> None:
     """So that the run can be resumed, and its report made, where the cache is not."""
-    write_json(table_file(run), table.to_dict())
+    write_json(run.latency_table, table.to_dict())

@@ -1,8 +1,9 @@
 """A study of L_error shown to a sampler as one of two objectives.
 
-The store keeps one value a trial, its L_error. The second objective is a function of the architecture, so it is
-never stored: `TwoObjectives` is the same storage with both values, and both directions, wherever a sampler reads.
-Runs that a rung stopped have no place on a front, and are left out. tests/test_search_objectives.py
+The store keeps one value a trial, its L_error. The second objective is a function of the architecture, so
+it is never stored: `TwoObjectives` is the same storage with both values, and both directions, wherever a
+sampler reads. Runs that a rung stopped have no place on a front, and are left out.
+tests/test_search_objectives.py
 """
 
 from __future__ import annotations
