@@ -86,9 +86,11 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
     selection = select(Store.open(run_dir).records())
     print(table(selection, found["baseline_l_error_mm"], Latencies.of(about)))
     front = front_sought(RunDir(run_dir), about, selection)
+    verdicts = [found["verdict"]]
     if front is not None:
         print(front_table(front))
-    for verdict in [front.verdict] * (front is not None) + [found["verdict"]]:
+        verdicts.insert(0, front.verdict)
+    for verdict in verdicts:
         print(f"{verdict[0].upper()}{verdict[1:]}.")
 
 
