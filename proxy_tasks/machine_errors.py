@@ -55,6 +55,11 @@ def is_device_broken(error: BaseException | None) -> bool:
     return any(isinstance(e, RuntimeError | AssertionError) and BROKEN.search(str(e)) for e in behind(error))
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C came while a library was at work that turns what is raised in it into its own errors."""
+    return any(isinstance(e, KeyboardInterrupt) for e in behind(error))
+
+
 def behind(error: BaseException | None) -> Iterator[BaseException]:
     """The error and those that it was raised from, or while handling."""
     seen: set[int] = set()

@@ -264,3 +264,16 @@ def test_a_driver_says_done_only_when_nothing_is_in_flight(tmp_path):
     for job in jobs:
         one.ended(job, Ending("complete", "", ((1, 100.0 + job.number),)))
     assert isinstance(one, Driver) and one.next() != DONE  # the winner's re-runs
+
+
+def test_a_trial_whose_interrupt_a_library_swallowed_stays_unfinished(tmp_path):
+    class Swallows(Standin):
+        def run(self, spec, seed, proxy, checkpoint, report):
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                raise RuntimeError("enforce fail at inline_container.cc:672")  # noqa: B904
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, small_plan(trials=2), Swallows())
+    assert {r.state for r in Store.open(tmp_path).records()} == {"running"}

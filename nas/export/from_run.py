@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from nas.export.source import Source
 from nas.record.run_dir import RunDir, RunError
 from nas.record.select import select
 from nas.record.store import Store, TrialRecord
-from nas.retrain.trained import Member, MemberError, find_members
+from nas.retrain.folder import weights_hash
+from nas.retrain.trained import Member, MemberError, best_of, find_members
 from proxy_tasks.kind import DEFAULT, SCORE, find_kind
 from space.arch import ArchSpec
 from space.plan import OUTPUTS
@@ -48,7 +46,7 @@ def find_member(run: Path, name: str | None) -> Member | None:
     """The named network, trained on all subjects or not; by default the best that has a validation score."""
     members = find_members(run)
     if name is None:
-        return members[0] if members else None
+        return best_of(members) if members else None
     members += find_members(run, trainval=True)
     for member in members:
         if member.name == name:
@@ -73,14 +71,6 @@ def _trained(run: Path, facts: dict[str, Any], member: Member) -> Source:
 def formats_of(facts: dict[str, Any]) -> tuple[str, ...]:
     """The formats that mean something for networks of this run's task."""
     return find_kind(facts.get("config", {}).get("task", DEFAULT)).formats
-
-
-def weights_hash(state: dict[str, Tensor]) -> str:
-    """Of names and values, whatever file they lie in."""
-    digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        digest.update(name.encode() + value.contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def retrain_score(member: Member) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from nas.ensemble.build import require_data, validation_rows
 from nas.predict.inference import Crops, Predictor
 from nas.predict.npz_stream import NpzStream, require_place
 from nas.predict.pictures import COMMAND, Overlay
-from nas.retrain.trained import Member, MemberError, find_members, require_members
+from nas.retrain.trained import Member, MemberError, best_of, find_members, require_members
 from proxy_tasks.jmlr.crops.build import BAD_LIMIT
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import l_error
@@ -111,7 +111,7 @@ def choose(request: Request) -> Chosen:
         return _ensemble(request, file)
     named = () if request.member in (None, "best") else (request.member or "",)
     members = require_members(request.run, named, trainval=request.trainval)
-    member = best_on_all_subjects(members, request.run) if request.trainval else members[0]
+    member = best_on_all_subjects(members, request.run) if request.trainval else best_of(members)
     return Chosen([member], [1.0], request.flip is not False, member.title)
 
 

@@ -1,9 +1,9 @@
 """What one full training run leaves on disk, kept right through kills.
 
     checkpoint.pt   the state to resume from (engine; the one before as .previous)
-    best.pt         weights of the epoch with the least validation L_error
+    best.pt         weights of the epoch with the least validation L_error, and their hash
     history.csv     one row an epoch
-    metrics.json    what was trained, how far, and how well
+    metrics.json    what was trained, how far, and how well; the hash of the weights that scored so
     tensorboard/    the same curves
 
 The engine writes the checkpoint first and reports the epoch after it, so a kill
@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nas.record.run_dir import RunError
@@ -80,9 +82,8 @@ class RetrainFolder:
         """Record an epoch: its row, the curves, and the weights where it is the best so far."""
         rows = [row for row in self.rows() if row["epoch"] < epoch.number] + [as_row(epoch)]
         if self.best_row(rows) is rows[-1]:
-            checkpoints.save(
-                self.best, {"about": about, "epoch": epoch.number, "metrics": epoch.metrics, "model": state}
-            )
+            contents = {"about": about, "epoch": epoch.number, "metrics": epoch.metrics, "model": state}
+            checkpoints.save(self.best, {**contents, "sha256": weights_hash(state)})
         self._write_rows(rows)
         self._plot(epoch)
 
@@ -112,9 +113,17 @@ class RetrainFolder:
         best, final = self.best_row(rows), rows[-1] if rows else None
         seconds = sum(row["seconds"] for row in rows)
         summary = {**about, "status": status, "reason": reason, "epochs": len(rows), "seconds": seconds}
-        summary |= {"best": best, "final": final}
+        summary |= {"best": best and dict(best) | self._weights_of(best), "final": final}
         write_json(self.metrics, summary)
         return summary
+
+    def _weights_of(self, best: Row) -> dict[str, Any]:
+        """The hash of the weights that best.pt holds, where they are those of this epoch."""
+        try:
+            saved = torch.load(self.best, map_location="cpu", weights_only=True, mmap=True)
+        except Exception:  # absent or damaged in any way: their reader will say so
+            return {}
+        return {"weights_sha256": saved["sha256"]} if saved.get("epoch") == best["epoch"] else {}
 
     def _write_rows(self, rows: list[Row]) -> None:
         text = io.StringIO()
@@ -129,6 +138,14 @@ class RetrainFolder:
         with SummaryWriter(str(self.path / "tensorboard"), purge_step=epoch.number) as writer:
             for name, value in epoch.metrics.items():
                 writer.add_scalar(name, value, epoch.number)
+
+
+def weights_hash(state: dict[str, Tensor]) -> str:
+    """SHA-256 of names and values, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def as_row(epoch: Epoch) -> Row:

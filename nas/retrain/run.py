@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 import threading
 import warnings
@@ -20,10 +19,13 @@ from nas.record.select import select
 from nas.record.store import Store
 from nas.retrain.folder import RetrainFolder, Row
 from nas.retrain.job import RetrainJob
+from nas.retrain.trained import MemberError, read_record
 from nas.search.display import chatter_to
 from proxy_tasks.kind import DEFAULT, SCORE, find_kind
+from proxy_tasks.machine_errors import is_interrupt
 from proxy_tasks.proxy import Proxy, find_proxy
 from space.arch import ArchSpec
+from space.commandline import sentence_of
 from space.specfile import read_spec, reference_name
 
 Launch = Callable[[RetrainJob], None]
@@ -65,6 +67,8 @@ def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
     facts = RunDir(args.run).read()
     given = {f.name: getattr(args, f.name, None) for f in fields(Proxy)}
     changes = {name: value for name, value in given.items() if value is not None}
+    if min(args.seed) < 0:
+        raise ValueError(f"--seed is 0 or more, not {min(args.seed)}")
     proxy = schedule(args.proxy, changes, args.batch_per_gpu, place.processes)
     task = facts.get("config", {}).get("task", DEFAULT)
     data = str(args.data) if args.data else searched_data(args.run, facts, args.quiet)
@@ -209,8 +213,11 @@ def _train_one(job: RetrainJob, run: Path, launch: Launch, stream: TextIO | None
         with folder.locked(), following(folder, job, stream):
             launch(job)
     except (RuntimeError, ValueError, OSError) as error:
-        return [f"{job.folder_name} failed: {' '.join(str(error).split())}"]
-    record = json.loads(folder.metrics.read_text())
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
+        why = sentence_of(error) if isinstance(error, OSError) else " ".join(str(error).split())
+        return [f"{job.folder_name} failed: {why}"]
+    record = read_record(folder.metrics)
     if record["status"] != "complete":
         return [f"{job.folder_name} {record['status']}: {record['reason']}"]
     return []
@@ -218,10 +225,9 @@ def _train_one(job: RetrainJob, run: Path, launch: Launch, stream: TextIO | None
 
 def is_complete(job: RetrainJob, run: Path) -> bool:
     """False also where metrics.json is damaged: going on from the checkpoint writes it anew."""
-    metrics = job.folder(run) / "metrics.json"
     try:
-        return json.loads(metrics.read_text())["status"] == "complete"
-    except (FileNotFoundError, json.JSONDecodeError):
+        return read_record(job.folder(run) / "metrics.json")["status"] == "complete"
+    except (FileNotFoundError, MemberError):
         return False
 
 
@@ -276,7 +282,7 @@ def summary(jobs: Sequence[RetrainJob], run: Path) -> str:
     ]
     for job in jobs:
         file = job.folder(run) / "metrics.json"
-        record = json.loads(file.read_text()) if file.exists() else {}
+        record = read_record(file) if file.exists() else {}
         best = record.get("best") or {SCORE: float("nan"), "epochs_trained": 0}
         gigaflops = record.get("macs", job.arch.macs()) / 1e9
         lines.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from nas.record.run_dir import RunDir
 from space.arch import ArchSpec
+from space.files import read_object
+from space.shape import misfit
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,8 +19,33 @@ if TYPE_CHECKING:
     from proxy_tasks.jmlr.wcpa.topology import Topology
 
 
+_SHAPE = {  # what readers of a finished run's metrics.json rely on
+    "status": str,
+    "trainval": bool,
+    "arch": {"depths": [int], "widths": [int]},
+    "arch_id": str,
+    "name": str,
+    "seed": int,
+    "proxy": {"resolution": int},
+    "proxy_id": str,
+    "settings_id": str,
+    "data": str,
+    "data_id": str,
+    "outputs": int,
+    "macs": int,
+    "best": {"epoch": int, "l_error_mm": float},
+    "topology?": (None, {"id": str, "vertices": int}),
+    "split?": (None, {"id": str}),
+    "images?": (None, {"validation": int}),
+}
+
+
 class MemberError(ValueError):
     """Trained networks that cannot be used as asked."""
+
+
+class DamagedWeights(RuntimeError):
+    """A file of weights that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +90,58 @@ class Member:
         """Validation L_error of the best epoch, as training scored it."""
         return self.record["best"]["l_error_mm"]
 
+    @property
+    def validated(self) -> tuple[int, str, str]:
+        """How many validation images scored it, and which: data set and split."""
+        split = self.record.get("split") or {}
+        images = (self.record.get("images") or {}).get("validation", 0)
+        return images, str(self.record["data_id"]), str(split.get("id", ""))
+
     def weights(self) -> dict[str, Tensor]:
-        """State dict of the best epoch, on the CPU; the one before where the newest file is damaged."""
+        """State dict of the epoch that metrics.json scores, on the CPU.
+
+        Known by its hash, or in runs of before there was one by its epoch: of the newest file, or of the one
+        before where that is damaged. MemberError where neither holds it.
+        """
         from proxy_tasks import checkpoint as checkpoints
 
-        with warnings.catch_warnings(record=True) as damage:
-            warnings.simplefilter("always")
-            saved = checkpoints.load(self.folder / "best.pt")
-        for warning in damage:
-            warnings.warn(str(warning.message), stacklevel=2)
-        if saved is None:
-            raise MemberError(f"{self.folder} has no weights that can be read (best.pt): train it again")
-        about = saved["about"]
-        mine, theirs = (f"{r['arch_id']} with seed {r['seed']}" for r in (self.record, about))
-        if mine != theirs:
-            raise MemberError(
-                f"{self.folder / 'best.pt'} is of {theirs}, but metrics.json beside it says {mine}: "
-                "the folder mixes two runs"
-            )
-        mine, theirs = (_target(record) for record in (self.record, about))
-        if mine != theirs:
-            raise MemberError(
-                f"{self.folder / 'best.pt'} is of {theirs}, but metrics.json beside it says {mine}: "
-                "the folder mixes two runs"
-            )
-        return saved["model"]
+        best, why = self.folder / "best.pt", ""
+        for file in (best, checkpoints.previous(best)):
+            try:
+                saved = read_weights(file)
+                self._require_own(file, saved["about"])
+            except FileNotFoundError:
+                why = why or f"{file.name} is missing"
+            except DamagedWeights as error:
+                warnings.warn(str(error), stacklevel=2)
+                why = why or f"{file.name} cannot be read"
+            else:
+                if self._scores(saved):
+                    return saved["model"]
+                why = why or f"{file.name} holds those of another epoch"
+        raise MemberError(
+            f"{self.folder} lacks the weights that metrics.json scores ({why}): put the file back, pick "
+            "another network, or move the folder away and retrain it"
+        )
+
+    def _scores(self, saved: dict[str, Any]) -> bool:
+        """Whether metrics.json's best score is of these weights."""
+        from nas.retrain.folder import weights_hash
+
+        known = self.record["best"].get("weights_sha256")
+        if known is None:
+            return saved.get("epoch") == self.record["best"]["epoch"]
+        return weights_hash(saved["model"]) == known
+
+    def _require_own(self, file: Path, about: dict[str, Any]) -> None:
+        """MemberError where the file is of another run than metrics.json."""
+        named = [f"{r['arch_id']} with seed {r['seed']}" for r in (self.record, about)]
+        for mine, theirs in (named, [_target(record) for record in (self.record, about)]):
+            if mine != theirs:
+                raise MemberError(
+                    f"{file} is of {theirs}, but metrics.json beside it says {mine}: "
+                    "the folder mixes two runs"
+                )
 
     def model(self) -> nn.Module:
         """The network of the best epoch, in evaluation mode, on the CPU."""
@@ -113,6 +166,22 @@ class Member:
             )
 
 
+def read_weights(file: Path) -> dict[str, Any]:
+    """What a best.pt holds; FileNotFoundError where it is missing, DamagedWeights where it is none."""
+    import torch
+
+    if not file.is_file():
+        raise FileNotFoundError(file)
+    try:
+        saved = torch.load(file, map_location="cpu", weights_only=True)
+        if not misfit(saved, {"about": {"arch_id": str, "seed": int, "outputs": int}, "model": dict}):
+            return saved
+        why = "it is no file of nas.retrain"
+    except Exception as error:  # torch raises what its reader, pickle or the zip file happen to raise
+        why = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
+    raise DamagedWeights(f"{file} is damaged ({why})")
+
+
 def _target(record: dict[str, Any]) -> str:
     """What a network's outputs are, in words."""
     mesh = record.get("topology")
@@ -130,23 +199,41 @@ def titles(members: Sequence[Member]) -> list[str]:
 
 
 def find_members(run: Path, *, trainval: bool = False) -> list[Member]:
-    """Finished runs under `run`/retrain, best validation L_error first; may be empty."""
+    """Finished runs under `run`/retrain, the best first; may be empty.
+
+    Scores are compared on the same validation images only: those scored on the most images stand first.
+    """
     members = []
     for file in sorted((run / "retrain").glob("*/metrics.json")):
         record = read_record(file)
         if record["status"] == "complete" and record["trainval"] == trainval:
             members.append(Member(file.parent, record))
-    return sorted(members, key=lambda m: (m.l_error_mm, m.name))
+    return sorted(members, key=lambda m: (-m.validated[0], m.validated, m.l_error_mm, m.name))
+
+
+def best_of(members: Sequence[Member]) -> Member:
+    """The first of `find_members`; warns, and names it, where others were scored on other images."""
+    best = members[0]
+    if any(member.validated != best.validated for member in members):
+        warnings.warn(
+            "these networks were scored on different validation images, so not all can be compared: taking "
+            f"{best.name}, best of those scored on {best.validated[0]} images; name another with --member",
+            stacklevel=2,
+        )
+    return best
 
 
 def read_record(file: Path) -> dict[str, Any]:
     """What a metrics.json says; MemberError where it is damaged."""
+    mends = "the nas.retrain command that wrote it mends it from the checkpoint"
     try:
-        return json.loads(file.read_text())
-    except json.JSONDecodeError as error:
-        raise MemberError(
-            f"{file} is damaged ({error}): the nas.retrain command that wrote it mends it from the checkpoint"
-        ) from None
+        record = read_object(file)
+    except ValueError as error:
+        raise MemberError(f"{file} is damaged ({error}): {mends}") from None
+    shape = _SHAPE if record.get("status") == "complete" else {"status": str, "trainval": bool}
+    if wrong := misfit(record, shape):
+        raise MemberError(f"{file} is damaged ({wrong}): {mends}")
+    return record
 
 
 def require_members(run: Path, names: Sequence[str] = (), *, trainval: bool = False) -> list[Member]:

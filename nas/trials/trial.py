@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from nas.trials.places import Place, Places
 from proxy_tasks.engine import Epoch, Outcome
 from proxy_tasks.kind import Score
-from proxy_tasks.machine_errors import is_device_broken, is_disk_full, is_out_of_memory
+from proxy_tasks.machine_errors import is_device_broken, is_disk_full, is_interrupt, is_out_of_memory
 from proxy_tasks.memory import give_back
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
@@ -228,6 +228,8 @@ def run(job: Job, objective: Objective, report: Callable[[Epoch], bool]) -> Endi
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         outcome = objective.run(job.arch, job.seed, job.proxy, checkpoint, noted)
     except Exception as error:
+        if is_interrupt(error):  # a person stopped the trial, so it has not failed
+            raise KeyboardInterrupt from error
         log.exception("trial %s failed", job.key)
         kind = _kind(error, validated)
         reason = "no space left on the device" if kind == "disk" else _sentence(error)  # not torch's line
