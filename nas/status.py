@@ -22,11 +22,11 @@ from space.commandline import Parser, a_path, door
 def status(run_dir: Path) -> dict[str, Any]:
     """The state of a search as plain values (docs/search.md lists the keys)."""
     from nas.record.costs import Latencies, figures, verdict
+    from nas.record.hours import device_hours
     from nas.record.run_dir import RunDir
     from nas.record.select import select
     from nas.record.sought import front_sought, to_dict
     from nas.record.store import Store
-    from nas.trials.resources import device_hours
 
     run = RunDir(run_dir)
     about = run.read()

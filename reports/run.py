@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.trials.resources import device_hours
+from nas.record.hours import device_hours
 
 if TYPE_CHECKING:
     from nas.record.costs import Latencies

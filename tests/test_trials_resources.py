@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nas.trials.resources import device_hours
+from nas.record.hours import device_hours
 
 
 def run(started, seconds):

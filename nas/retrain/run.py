@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from nas.cli import chatter_to
 from nas.record.run_dir import RunDir, RunError
 from nas.record.select import select
 from nas.record.store import Store
 from nas.retrain.folder import RetrainFolder, Row
 from nas.retrain.job import RetrainJob
 from nas.retrain.trained import MemberError, read_record
-from nas.search.display import chatter_to
 from proxy_tasks.kind import DEFAULT, SCORE, find_kind
 from proxy_tasks.machine_errors import is_interrupt
 from proxy_tasks.proxy import Proxy, find_proxy

@@ -30,7 +30,7 @@ def _parser() -> Parser:
 
 
 def _run(given: argparse.Namespace, argv: list[str]) -> int:
-    from nas.search.session import dry_run, open_session
+    from nas.search.request import dry_run, open_session
 
     session = open_session(given, argv)
     return dry_run(session) if given.dry_run else session.run()

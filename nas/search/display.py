@@ -2,20 +2,15 @@
 
 One calm display: a bar on a terminal, plain lines where stderr is a file or a
 pipe, nothing with --quiet. Third parties' chatter never reaches it: for the
-length of a search the process's own stdout and stderr go to log.txt, and the
-display writes to the terminal behind their back.
+length of a search the process's own stdout and stderr go to log.txt
+(nas/cli.py), and the display writes to the terminal behind their back.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import statistics
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TextIO
 
 from nas.search.driver import Driver, Watcher
@@ -25,47 +20,6 @@ from proxy_tasks.kind import Score
 
 REFRESH = 0.5  # seconds between redraws of the bar
 LINE_EVERY = 2.0  # seconds between plain lines at least, unless something failed
-
-
-@contextlib.contextmanager
-def chatter_to(log: Path) -> Iterator[TextIO]:
-    """Send file descriptors 1 and 2 and all logging to `log`; yields the stream that people see.
-
-    Descriptors, not sys.stderr: Ray's C++ parts and child processes write there directly.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [os.dup(1), os.dup(2)]
-    real = _writes_to(sys.stderr, 2)
-    stream = os.fdopen(os.dup(2), "w", buffering=1) if real else sys.stderr
-    handler = logging.StreamHandler(open(log, "a", buffering=1))  # noqa: SIM115  closed below
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    try:
-        for descriptor in (1, 2):
-            os.dup2(handler.stream.fileno(), descriptor)
-        root.handlers, root.level = [handler], logging.INFO
-        optuna = logging.getLogger("optuna")  # comes with a handler of its own, bound to the old stderr
-        optuna.handlers, optuna.propagate = [], True
-        yield stream
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        root.handlers, root.level = before, level
-        for descriptor, old in zip((1, 2), saved, strict=True):
-            os.dup2(old, descriptor)
-            os.close(old)
-        handler.stream.close()
-        if real:
-            stream.close()
-
-
-def _writes_to(stream: Any, descriptor: int) -> bool:
-    try:
-        return stream.fileno() == descriptor
-    except (AttributeError, OSError, ValueError):
-        return False
 
 
 def _has_a_screen(stream: TextIO) -> bool:

@@ -1,40 +1,30 @@
-"""One run of `python -m nas.search`: from a request that may be wrong to an answer on the terminal.
+"""One run of `python -m nas.search`: from a checked request to an answer on the terminal.
 
-`open_session` finds everything that can be wrong with the request and writes nothing.
-`Session.run` then owns the run directory: data, store, driver, launcher, answer.
+`Session.run` owns the run directory: data, store, driver, launcher, answer. What can be wrong with a request
+is found before, by nas/search/request.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
-import time
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TextIO
 
-from nas.record.objectives import second_of
-from nas.record.run_dir import RunDir, RunError, newest
+from nas.record.hours import note_resources
+from nas.record.run_dir import RunDir, RunError
 from nas.record.store import Store
-from nas.search import flags
-from nas.search.config import SearchConfig, gpu_share
+from nas.search.config import SearchConfig
 from nas.search.interrupts import Interrupts
-from nas.search.plan import Plan, resolve
+from nas.search.plan import Plan
 from nas.search.provenance import describe
-from nas.search.resume import meanings_of, read_request, to_resumed
-from nas.search.table import find_table, keep_table
-from nas.trials.resources import NoRoom, Resources, check_address
+from nas.search.table import keep_table
+from nas.trials.resources import NoRoom, Resources
 from nas.trials.trial import Facts, ObjectiveSpec, hardware_of
 from proxy_tasks.kind import SCORE, Score, find_kind, left_out_sentence
 from space.commandline import sentence_of
-from space.machine import cores
-
-RUNS = Path("runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,125 +98,14 @@ def _where(error: BaseException) -> str:
     return f"{last.filename}, line {last.lineno}"
 
 
-# --- checking a request ---
-
-
-def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
-    """Check everything that can be checked without writing; ValueError for the first thing that is wrong."""
-    saved, run = None, None
-    if given.resume:
-        run = RunDir(given.out) if "out" in given else newest(RUNS)
-        saved = run.read()
-        before, proxy, archs = read_request(run, saved)
-        config = to_resumed(given, before, meanings_of(before, proxy, archs, saved))
-    else:
-        config = flags.to_config(given)
-        run = RunDir(given.out if "out" in given else _fresh(config.budget))
-        run.check_new()
-    share = None if config.gpus_per_trial == "auto" else gpu_share(config.gpus_per_trial)
-    gpus = _gpus(config)
-    plan = _plan(config, run, saved, gpus)
-    if config.data is not None and config.objective is None:
-        if saved is not None and config.data.startswith("/") and not Path(config.data).exists():
-            raise RunError(
-                f"the data of this search is no longer at {config.data}: say by --data where it is now"
-            )
-        config = config.replace(data=find_kind(config.task).look(config.data, plan.proxy).path)
-    if saved is None:
-        config = config.replace(trials=plan.trials, finalists=plan.finalists, race_epochs=plan.race_epochs)
-        if config.storage:
-            Store.connect(run, config.storage)
-    resources = _resources(config, plan, gpus, share)
-    if config.launcher == "ray" and config.ray_address is not None:
-        check_address(config.ray_address)
-    spec = _objective(config, plan, resources)
-    spec.make()
-    return Session(config, plan, run, spec, resources, saved, given.quiet, tuple(argv))
-
-
-def _fresh(budget: str) -> Path:
-    safe = "".join(c if c.isalnum() or c in ".-" else "_" for c in budget)
-    return RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}"
-
-
-def _gpus(config: SearchConfig) -> int:
-    """GPUs to plan for; a cluster that is to be joined is taken to have some."""
-    if config.objective is not None:
-        return 0
-    if config.ray_address is not None:
-        return 0 if config.gpus_per_trial in ("0", "0.0") else 1
-    import torch
-
-    return torch.cuda.device_count()
-
-
-def _plan(config: SearchConfig, run: RunDir, saved: dict[str, Any] | None, gpus: int) -> Plan:
-    needed = second_of(config.objectives) == "latency"
-    table = find_table(config, run, resumed=saved is not None, needed=needed)
-    if saved is None:
-        return resolve(config, gpus=gpus, table=table)
-    _, proxy, archs = read_request(run, saved)
-    return resolve(config, gpus=gpus, proxy=proxy, seed_archs=archs, table=table)
-
-
-def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Resources:
-    """CPUs and GPUs of a trial: by default one GPU and its part of the cores, or one core without a GPU."""
-    if share is None:
-        from nas.search.memory import fitting_share
-
-        share = fitting_share(plan) if gpus else 0.0
-    elif config.gpus_per_trial is None:
-        share = 1.0 if gpus else 0.0
-    if config.cpus_per_trial is not None:
-        cpus = config.cpus_per_trial
-    elif config.launcher == "inprocess":
-        cpus = float(cores())
-    elif share and config.ray_address is None:
-        cpus = max(1.0, cores() // max(1, round(gpus / share)))
-    else:
-        cpus = 1.0
-    return Resources(cpus, share, config.ray_address)
-
-
-def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> ObjectiveSpec:
-    if config.objective is not None:
-        return ObjectiveSpec(config.objective, config.objective_args)
-    data = config.data or find_kind(config.task).look(None, plan.proxy).path
-    threads = max(1, round(resources.cpus))
-    device = "auto" if config.launcher == "inprocess" else "cuda" if resources.gpus else "cpu"
-    return ObjectiveSpec(
-        "nas.trials.training:ProxyTraining",
-        {"data": data, "device": device, "threads": threads, "task": config.task},
-    )
-
-
-def dry_run(session: Session) -> int:
-    """Print what the search would cost; train nothing, write nothing."""
-    from nas.search.forecast import describe as tell
-    from nas.search.forecast import forecast
-
-    config, resources = session.config, session.resources
-    if config.launcher == "inprocess":
-        slots = 1
-    elif resources.gpus:
-        slots = max(1, round(_gpus(config) / resources.gpus))
-    else:
-        slots = max(1, int(cores() // resources.cpus))
-    threads = max(1, round(resources.cpus))
-    print(tell(forecast(session.plan, config.data, slots, threads, config.task)))
-    return 0
-
-
-# --- the search itself ---
-
-
 def _search(session: Session, start: Start) -> None:
+    from nas.cli import chatter_to
     from nas.record.answer import explain, nothing_finished, table, write_best
     from nas.record.front import table as front_table
     from nas.record.select import select
     from nas.record.sought import front_sought
     from nas.search.curves import Curves
-    from nas.search.display import Display, chatter_to
+    from nas.search.display import Display
     from nas.search.driver import Driver
     from nas.search.latencies import note_latencies
 
@@ -235,7 +114,13 @@ def _search(session: Session, start: Start) -> None:
     about["config"] = session.config.to_dict()  # what --resume may change, it changes for good
     if session.config.data is not None and "data" in about:
         about["data"]["path"] = session.config.data
-    _note_resources(session, about)
+    note_resources(
+        about,
+        launcher=session.config.launcher,
+        cpus=session.resources.cpus,
+        gpus=session.resources.gpus,
+        ray_address=session.resources.address,
+    )
     if "data" not in about:
         about |= _facts(session)
     run.write(about)
@@ -332,19 +217,6 @@ def _begin(session: Session) -> dict[str, Any]:
         keep_table(session.run_dir, session.plan.table)
     session.run_dir.write(about)
     return about
-
-
-def _note_resources(session: Session, about: dict[str, Any]) -> None:
-    """What a trial takes from now on, if it is not what it took before."""
-    taken = about.setdefault("resources", [])
-    now = {
-        "launcher": session.config.launcher,
-        "cpus": session.resources.cpus,
-        "gpus": session.resources.gpus,
-        "ray_address": session.resources.address,
-    }
-    if not taken or {name: taken[-1][name] for name in now} != now:
-        taken.append({"since": datetime.now(UTC).isoformat(timespec="milliseconds"), **now})
 
 
 def _facts(session: Session) -> dict[str, Any]:

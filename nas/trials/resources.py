@@ -1,16 +1,14 @@
-"""What one trial takes of a machine or cluster: that it may not fit, and what it adds up to."""
+"""What one trial takes of a machine or cluster, and that it may not fit."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nas.record.store import TrialRecord
+    pass
 
 
 ANSWER = 5.0  # seconds that a cluster has to answer
@@ -51,21 +49,3 @@ def no_cluster(address: str) -> str:
     """What to say where no cluster answers."""
     where = "on this machine" if address == "auto" else f"at {address}"
     return f"no Ray cluster answers {where}: start one with `ray start --head`, or leave --ray-address out"
-
-
-def device_hours(about: Mapping[str, Any], records: Iterable[TrialRecord]) -> float:
-    """Hours of one device that these runs held: of a GPU, or of a core where they had no GPU.
-
-    `about` is run.json. Its `resources` say what a trial took, and from when, since a resumed search may
-    change it. A run that ran out of memory and had a whole device is counted at its share; where nothing is
-    recorded, a run counts as one device.
-    """
-    taken = [(datetime.fromisoformat(r["since"]), r["gpus"] or r["cpus"]) for r in about.get("resources", ())]
-    return sum(_share(taken, record) * record.seconds for record in records) / 3600
-
-
-def _share(taken: list[tuple[datetime, float]], record: TrialRecord) -> float:
-    if not taken:
-        return 1.0
-    started = datetime.fromisoformat(record.started) if record.started else taken[0][0]
-    return ([share for since, share in taken if since <= started] or [taken[0][1]])[-1]

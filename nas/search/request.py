@@ -1,0 +1,131 @@
+"""A search's request, checked before anything is written."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.record.objectives import second_of
+from nas.record.run_dir import RunDir, RunError, newest
+from nas.record.store import Store
+from nas.search import flags
+from nas.search.config import SearchConfig, gpu_share
+from nas.search.plan import Plan, resolve
+from nas.search.resume import meanings_of, read_request, to_resumed
+from nas.search.session import Session
+from nas.search.table import find_table
+from nas.trials.resources import Resources, check_address
+from nas.trials.trial import ObjectiveSpec
+from proxy_tasks.kind import find_kind
+from space.machine import cores
+
+RUNS = Path("runs")
+
+
+def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
+    """Check everything that can be checked without writing; ValueError for the first thing that is wrong."""
+    saved, run = None, None
+    if given.resume:
+        run = RunDir(given.out) if "out" in given else newest(RUNS)
+        saved = run.read()
+        before, proxy, archs = read_request(run, saved)
+        config = to_resumed(given, before, meanings_of(before, proxy, archs, saved))
+    else:
+        config = flags.to_config(given)
+        run = RunDir(given.out if "out" in given else _fresh(config.budget))
+        run.check_new()
+    share = None if config.gpus_per_trial == "auto" else gpu_share(config.gpus_per_trial)
+    gpus = _gpus(config)
+    plan = _plan(config, run, saved, gpus)
+    if config.data is not None and config.objective is None:
+        if saved is not None and config.data.startswith("/") and not Path(config.data).exists():
+            raise RunError(
+                f"the data of this search is no longer at {config.data}: say by --data where it is now"
+            )
+        config = config.replace(data=find_kind(config.task).look(config.data, plan.proxy).path)
+    if saved is None:
+        config = config.replace(trials=plan.trials, finalists=plan.finalists, race_epochs=plan.race_epochs)
+        if config.storage:
+            Store.connect(run, config.storage)
+    resources = _resources(config, plan, gpus, share)
+    if config.launcher == "ray" and config.ray_address is not None:
+        check_address(config.ray_address)
+    spec = _objective(config, plan, resources)
+    spec.make()
+    return Session(config, plan, run, spec, resources, saved, given.quiet, tuple(argv))
+
+
+def _fresh(budget: str) -> Path:
+    safe = "".join(c if c.isalnum() or c in ".-" else "_" for c in budget)
+    return RUNS / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}"
+
+
+def _gpus(config: SearchConfig) -> int:
+    """GPUs to plan for; a cluster that is to be joined is taken to have some."""
+    if config.objective is not None:
+        return 0
+    if config.ray_address is not None:
+        return 0 if config.gpus_per_trial in ("0", "0.0") else 1
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _plan(config: SearchConfig, run: RunDir, saved: dict[str, Any] | None, gpus: int) -> Plan:
+    needed = second_of(config.objectives) == "latency"
+    table = find_table(config, run, resumed=saved is not None, needed=needed)
+    if saved is None:
+        return resolve(config, gpus=gpus, table=table)
+    _, proxy, archs = read_request(run, saved)
+    return resolve(config, gpus=gpus, proxy=proxy, seed_archs=archs, table=table)
+
+
+def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Resources:
+    """CPUs and GPUs of a trial: by default one GPU and its part of the cores, or one core without a GPU."""
+    if share is None:
+        from nas.search.memory import fitting_share
+
+        share = fitting_share(plan) if gpus else 0.0
+    elif config.gpus_per_trial is None:
+        share = 1.0 if gpus else 0.0
+    if config.cpus_per_trial is not None:
+        cpus = config.cpus_per_trial
+    elif config.launcher == "inprocess":
+        cpus = float(cores())
+    elif share and config.ray_address is None:
+        cpus = max(1.0, cores() // max(1, round(gpus / share)))
+    else:
+        cpus = 1.0
+    return Resources(cpus, share, config.ray_address)
+
+
+def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> ObjectiveSpec:
+    if config.objective is not None:
+        return ObjectiveSpec(config.objective, config.objective_args)
+    data = config.data or find_kind(config.task).look(None, plan.proxy).path
+    threads = max(1, round(resources.cpus))
+    device = "auto" if config.launcher == "inprocess" else "cuda" if resources.gpus else "cpu"
+    return ObjectiveSpec(
+        "nas.trials.training:ProxyTraining",
+        {"data": data, "device": device, "threads": threads, "task": config.task},
+    )
+
+
+def dry_run(session: Session) -> int:
+    """Print what the search would cost; train nothing, write nothing."""
+    from nas.search.forecast import describe as tell
+    from nas.search.forecast import forecast
+
+    config, resources = session.config, session.resources
+    if config.launcher == "inprocess":
+        slots = 1
+    elif resources.gpus:
+        slots = max(1, round(_gpus(config) / resources.gpus))
+    else:
+        slots = max(1, int(cores() // resources.cpus))
+    threads = max(1, round(resources.cpus))
+    print(tell(forecast(session.plan, config.data, slots, threads, config.task)))
+    return 0
