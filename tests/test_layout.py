@@ -19,7 +19,7 @@ HOMES = {
         "nas/trials/on_ray.py",
         "nas/retrain/__main__.py",
     ),
-    "optuna": ("nas/search/suggest.py", "nas/record/store.py"),
+    "optuna": ("nas/search/suggest.py", "nas/record/store.py", "nas/record/storage.py"),
     "matplotlib": ("reports/figures",),
     "pandas": ("reports",),
     "jinja2": ("reports",),

@@ -150,7 +150,7 @@ def test_optuna_itself_reads_the_journal(run):
 FILL_THE_DISK = """
 import os, resource, sys
 sys.path.insert(0, {tests!r})
-from nas.record.store import StoreError
+from nas.record.storage import StoreError
 from test_record_store import begin, Store
 store = Store.open({run!r}, write=True)
 begin(store)

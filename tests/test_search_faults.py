@@ -13,7 +13,8 @@ import torch
 from nas_tools import driver, proposals, search, small_plan
 
 from nas.record.run_dir import RunDir
-from nas.record.store import REPEATS, Store, StoreError
+from nas.record.storage import StoreError
+from nas.record.store import REPEATS, Store
 from nas.search.driver import Driver
 from nas.search.waiting import ATTEMPTS
 from nas.trials.inprocess import run_all

@@ -96,10 +96,3 @@ def gpu_share(value: str | None) -> float:
     if share != int(share):
         raise ValueError(f"--gpus-per-trial {value} is neither a whole number nor a slice 1/n of one GPU")
     return share
-
-
-def without_password(url: str) -> str:
-    """A URL as it may be shown; any other text as it is."""
-    head, at, tail = url.rpartition("@")
-    scheme, slashes, user = head.partition("://")
-    return f"{scheme}{slashes}{user.split(':')[0]}@{tail}" if at else url

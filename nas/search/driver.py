@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.record.store import REPEATS, Store, StoreError, TrialRecord
+from nas.record.storage import StoreError
+from nas.record.store import REPEATS, Store, TrialRecord
 from nas.search import race
 from nas.search.front_race import FrontRace
 from nas.search.plan import ENOUGH_TO_NARROW, Plan

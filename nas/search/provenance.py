@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.record.run_dir import RunDir
-from nas.record.store import from_anywhere
-from nas.search.config import SearchConfig, without_password
+from nas.record.storage import from_anywhere, without_password
+from nas.search.config import SearchConfig
 from nas.search.plan import Plan
 
 PACKAGES = ("torch", "optuna", "ray", "numpy", "scipy", "opencv-python-headless")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.record.run_dir import RunDir, RunError
-from nas.record.store import from_anywhere
-from nas.search.config import SearchConfig, without_password
+from nas.record.storage import from_anywhere, without_password
+from nas.search.config import SearchConfig
 from nas.search.flags import fields_given
 from nas.trials.trial import present_name
 from proxy_tasks.proxy import Proxy, find_proxy

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.record.select import Selection
-from nas.search.config import without_password
+from nas.record.storage import without_password
 from reports.run import Run
 from reports.sections.answer import decisive, title_of
 from reports.tables import Column, Fact, Section, Table
