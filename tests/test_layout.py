@@ -17,7 +17,7 @@ HOMES = {
         "nas/trials/cluster.py",
         "nas/trials/deaths.py",
         "nas/trials/on_ray.py",
-        "nas/retrain/__main__.py",
+        "nas/retrain/on_ray.py",
     ),
     "optuna": ("nas/search/suggest.py", "nas/record/store.py", "nas/record/storage.py"),
     "matplotlib": ("reports/figures",),

@@ -19,10 +19,12 @@ from finished_search import CONTROL, SCHEDULE, SMALL, WIDER
 
 from nas.record.run_dir import RunError
 from nas.retrain.__main__ import SCHEDULE as SETTINGS
-from nas.retrain.__main__ import _reason, main, parser
+from nas.retrain.__main__ import main, parser
 from nas.retrain.folder import RetrainFolder
 from nas.retrain.job import RetrainJob
-from nas.retrain.run import progress_line, schedule, searched_data
+from nas.retrain.on_ray import _reason
+from nas.retrain.request import schedule, searched_data
+from nas.retrain.run import progress_line
 from nas.retrain.train import train
 from nas.retrain.trained import MemberError, find_members
 from proxy_tasks import checkpoint as checkpoints
