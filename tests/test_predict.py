@@ -18,7 +18,7 @@ from nas.predict.__main__ import main
 from nas.predict.inference import Crops, Predictor
 from nas.predict.npz_stream import NpzStream
 from nas.predict.pictures import draw_mesh, facing_camera
-from nas.predict.write import Request, choose
+from nas.predict.request import Request, choose
 from nas.retrain.trained import MemberError, find_members
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 

@@ -18,12 +18,12 @@ from nas.ensemble.table import TableRow, subject_interval, table_row, to_csv, to
 from nas.files import scratch_folder
 from nas.predict.inference import Crops, Predictor
 from nas.predict.npz_stream import mapped_array
-from nas.retrain.trained import Member, MemberError, require_alike, require_members, titles
+from nas.retrain.trained import Member, require_alike, require_data, require_members, titles
 from proxy_tasks.engine import hardware, resolve_device
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, pick_rows, split_subjects
+from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, pick_rows, validation_rows
 
 CHUNK = 1024  # images scored at once
 ENSEMBLE, MEAN = "Ensemble (greedy)", "Mean of all members"
@@ -85,7 +85,7 @@ def build(
     dataset = WcpaDataset.open(data or Path(members[0].record["data"]))
     require_data(members, dataset)
     crops = Crops.open(dataset, members, "train", progress=progress)
-    rows = validation_rows(crops.any)
+    rows = validation_rows(crops.any.subjects)
     first, second = halves(crops.any.subjects[rows].tolist(), settings.seed)
     folder = run / "ensemble"
     with scratch_folder(run, "predictions") as scratch:
@@ -93,23 +93,6 @@ def build(
         result = _choose(members, predictions, first, second, settings, progress)
         _write(folder, result)
     return folder
-
-
-def validation_rows(cache: CropCache) -> np.ndarray:
-    """Ascending rows of the validation subjects' images, all of them."""
-    people = split_subjects(cache.subjects.tolist(), SPLIT_SEED)[1]
-    return pick_rows(cache.subjects, people, SPLIT_SEED)
-
-
-def require_data(members: Sequence[Member], dataset: WcpaDataset) -> None:
-    """MemberError unless the members were trained on this very data set, whose split is then theirs."""
-    for member in members:
-        member.require_topology(dataset.topology, str(dataset.path))
-        if member.record["data_id"] != dataset.id:
-            raise MemberError(
-                f"{member.name} was trained on another data set ({member.record['data_id']}) than "
-                f"{dataset.path} ({dataset.id}), so its validation subjects are not known here"
-            )
 
 
 def _predict(

@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nas.predict.write import Request, predict
+    from nas.predict.request import Request
+    from nas.predict.write import predict
 
     request = Request(
         args.run, args.split, args.out, args.member, args.trainval, args.flip, args.overlay, args.skip_missing

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from nas.record.run_dir import RunDir
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from space.arch import ArchSpec
 from space.files import read_object
 from space.shape import misfit
@@ -168,7 +171,6 @@ class Member:
 
 def read_weights(file: Path) -> dict[str, Any]:
     """What a best.pt holds; FileNotFoundError where it is missing, DamagedWeights where it is none."""
-    import torch
 
     if not file.is_file():
         raise FileNotFoundError(file)
@@ -268,3 +270,14 @@ def require_alike(members: Iterable[Member]) -> None:
                     f"{first.name} and {other.name} were trained on different {what} ({mine} and {theirs}): "
                     "name those that belong together with --members"
                 )
+
+
+def require_data(members: Sequence[Member], dataset: WcpaDataset) -> None:
+    """MemberError unless the members were trained on this very data set, whose split is then theirs."""
+    for member in members:
+        member.require_topology(dataset.topology, str(dataset.path))
+        if member.record["data_id"] != dataset.id:
+            raise MemberError(
+                f"{member.name} was trained on another data set ({member.record['data_id']}) than "
+                f"{dataset.path} ({dataset.id}), so its validation subjects are not known here"
+            )

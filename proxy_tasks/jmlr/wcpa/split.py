@@ -63,3 +63,9 @@ def pick_rows(
             rows = rows[((np.arange(max_frames) + phase) * len(rows) / max_frames).astype(np.int64)]
         picked.append(rows)
     return np.sort(np.concatenate(picked)) if picked else np.empty(0, dtype=np.int64)
+
+
+def validation_rows(subjects: np.ndarray) -> np.ndarray:
+    """Ascending rows of the validation subjects' images, all of them; subjects (n,) of each row."""
+    people = split_subjects(subjects.tolist(), SPLIT_SEED)[1]
+    return pick_rows(subjects, people, SPLIT_SEED)
