@@ -59,3 +59,9 @@ def _writes_to(stream: Any, descriptor: int) -> bool:
         return stream.fileno() == descriptor
     except (AttributeError, OSError, ValueError):
         return False
+
+
+def say(stream: TextIO | None, line: str) -> None:
+    """Print a line at once, where somebody reads."""
+    if stream is not None:
+        print(line, file=stream, flush=True)

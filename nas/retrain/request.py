@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nas.cli import say
 from nas.record.run_dir import RunDir, RunError
 from nas.record.select import select
 from nas.record.store import Store
 from nas.retrain.job import RetrainJob
-from nas.retrain.run import _say
 from proxy_tasks.kind import DEFAULT, find_kind
 from proxy_tasks.proxy import Proxy, find_proxy
 from space.arch import ArchSpec
@@ -77,8 +77,8 @@ def searched_data(run: Path, facts: dict[str, Any], quiet: bool) -> str | None:
     if not where:  # a simulation has none
         raise RunError(f"{run} was searched without a data set: give one with --data")
     if not Path(where).exists() and facts.get("config", {}).get("data", where) is None:
-        proxy, say = Proxy.from_dict(facts["proxy"]), partial(_say, None if quiet else sys.stderr)
-        return find_kind(facts["config"].get("task")).make(proxy, say, progress=not quiet)
+        proxy, heard = Proxy.from_dict(facts["proxy"]), partial(say, None if quiet else sys.stderr)
+        return find_kind(facts["config"].get("task")).make(proxy, heard, progress=not quiet)
     return str(where)
 
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TextIO
 
-from nas.cli import chatter_to
+from nas.cli import chatter_to, say
 from nas.record.run_dir import RunDir, RunError
 from nas.retrain.folder import RetrainFolder, Row
 from nas.retrain.job import RetrainJob
@@ -45,7 +45,7 @@ def run_jobs(
         shown = None if quiet else stream
         for job in jobs:
             if job not in todo:
-                _say(shown, f"{job.folder_name}: complete already")
+                say(shown, f"{job.folder_name}: complete already")
         if todo:
             with launcher as launch:
                 for job in todo:
@@ -122,7 +122,7 @@ def following(folder: RetrainFolder, job: RetrainJob, stream: TextIO | None) -> 
     done = threading.Event()
     known = len(folder.rows())
     if stream is not None and known:
-        _say(stream, f"{job.folder_name}: going on after epoch {known}")
+        say(stream, f"{job.folder_name}: going on after epoch {known}")
 
     def follow() -> None:
         shown = known
@@ -130,7 +130,7 @@ def following(folder: RetrainFolder, job: RetrainJob, stream: TextIO | None) -> 
             last = done.wait(POLL)
             rows = folder.rows()
             for row in rows[shown:]:
-                _say(stream, progress_line(job, rows, row))
+                say(stream, progress_line(job, rows, row))
             shown = max(shown, len(rows))
             if last:
                 return
@@ -175,8 +175,3 @@ def summary(jobs: Sequence[RetrainJob], run: Path) -> str:
             f"{record.get('status', 'not begun'):<9} {job.folder(run)}"
         )
     return "\n".join(lines)
-
-
-def _say(stream: TextIO | None, line: str) -> None:
-    if stream is not None:
-        print(line, file=stream, flush=True)
