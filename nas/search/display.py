@@ -43,7 +43,9 @@ class Display(Watcher):
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
         self._best: tuple[float, str] | None = None
         self._control: list[float] = []
-        self._worked = 0.0  # runs' worth of work done here, for the time left
+        self._worked = 0.0  # runs' worth of work done here, in runs of the control, for the time left
+        self._worth: dict[str, float] = {}  # of the runs that go on, in the same
+        self._begun = [0.0, 0]  # the worth of all runs begun here, and their number
         self._earlier()
         self._mode = "quiet" if quiet else "bar" if _has_a_screen(stream) else "lines"
         self._bar: Any = self._make_bar() if self._mode == "bar" else None
@@ -70,14 +72,18 @@ class Display(Watcher):
 
     def began(self, job: Job) -> None:
         self._fractions[job.key] = 0.0
+        plan = self._driver.plan
+        self._worth[job.key] = self._driver.pace.share(job.arch) * job.proxy.epochs / plan.proxy.epochs
+        self._begun = [self._begun[0] + self._worth[job.key], self._begun[1] + 1]
 
     def progressed(self, job: Job, epoch: Epoch) -> None:
         done = epoch.number / job.intervals
-        self._worked += done - self._fractions.get(job.key, 0.0)
+        self._worked += (done - self._fractions.get(job.key, 0.0)) * self._worth.get(job.key, 1.0)
         self._fractions[job.key] = done
 
     def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None:
         self._fractions.pop(job.key, None)
+        self._worth.pop(job.key, None)
         self._counts[state] += 1
         if l_error_mm is not None and job.proxy.id == self._driver.plan.proxy.id:
             self._note(job.role, job.arch.id, l_error_mm)
@@ -145,6 +151,8 @@ class Display(Watcher):
     def _minutes_left(self) -> str:
         if self._worked < 0.5 or not self._fractions:
             return ""
-        remaining = self._total() - self._over() - sum(self._fractions.values())
+        going = sum(self._worth[key] * (1 - done) for key, done in self._fractions.items())
+        to_come = self._total() - self._over() - len(self._fractions)
+        remaining = going + to_come * self._begun[0] / max(1, self._begun[1])
         seconds = remaining * (time.monotonic() - self._began) / self._worked
         return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1, round(seconds / 60))} min"

@@ -27,6 +27,7 @@ from nas.record.storage import StoreError
 from nas.record.store import REPEATS, Store, TrialRecord
 from nas.search import race
 from nas.search.front_race import FrontRace
+from nas.search.pace import Pace
 from nas.search.plan import ENOUGH_TO_NARROW, Plan
 from nas.search.suggest import Suggester
 from nas.search.waiting import Waiting
@@ -90,6 +91,7 @@ class Driver:
         self._recent: deque[str | None] = deque(maxlen=RECENT)  # why runs failed, None for one that did not
         self._seeds: dict[tuple[str, str], set[int]] = {}
         self._seconds: deque[float] = deque(maxlen=50)  # of the latest complete runs at the base fidelity
+        self.pace = Pace(plan.control, plan.table)
         self._short_of_time = False
         self._among: Any = race if plan.cost is None else FrontRace(plan.cost)
         self._rounds: list[Round] = []
@@ -103,7 +105,7 @@ class Driver:
         for r in records:
             self._seeds.setdefault((r.arch.id, r.fidelity), set()).add(r.seed)
             if r.state == "complete" and r.fidelity == plan.proxy.id:
-                self._seconds.append(r.seconds)
+                self._note_time(r.arch, r.seconds)
         self._resume(records)
         self._open_round(Round(1, plan.study(1), plan.feasible, plan.trials_in_first_round()))
         if plan.rounds == 2 and plan.study(2) in self.store.studies():
@@ -153,7 +155,7 @@ class Driver:
             seconds=ending.seconds, hardware=ending.hardware,
         )  # fmt: skip
         if state == "complete" and job.proxy.id == self.plan.proxy.id:
-            self._seconds.append(ending.seconds)
+            self._note_time(job.arch, ending.seconds)
         _remove(Path(job.checkpoint))
         for watcher in self.watchers:
             watcher.finished(job, state, value, ending.reason)
@@ -364,6 +366,10 @@ class Driver:
             watcher.said(text)
 
     # --- time ---
+
+    def _note_time(self, arch: ArchSpec, seconds: float) -> None:
+        self._seconds.append(seconds)
+        self.pace.note(arch, seconds)
 
     def _must_stop_proposing(self) -> bool:
         """Whether another proposal would leave no time to repeat the control and the best."""

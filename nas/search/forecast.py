@@ -2,9 +2,8 @@
 
 A few training steps of the control on noise give the seconds a step; the data
 set's lists give the steps; the plan gives the runs. Nothing is trained and
-nothing is written. FLOPs are equal over the set, so one network speaks for all;
-measured times of other architectures at equal FLOPs differ, by a factor of two
-at the extremes, which is what "about" means here.
+nothing is written. FLOPs are equal over the set and times are not, so each network
+counts with its own, by comparison with the control (nas/search/pace.py).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import time
 from dataclasses import dataclass
 
 from nas.search.memory import Calibration, calibrate, largest_peak, training_step
+from nas.search.pace import Pace
 from nas.search.plan import Plan
 from proxy_tasks.kind import DEFAULT, Samples, find_kind
 from proxy_tasks.proxy import Proxy
@@ -33,7 +33,9 @@ class Forecast:
     """Predictions for one search; hours of one device (or share of it), bytes."""
 
     runs: dict[str, int]
-    seconds_per_run: float
+    seconds_per_run: float  # mean over the set
+    control_seconds: float
+    between: tuple[float, float]  # seconds of 9 runs of 10
     device_hours: float
     wall_hours: float
     slots: int
@@ -53,13 +55,16 @@ def forecast(plan: Plan, data: str | None, slots: int, threads: int, task: str =
     images = training_images(plan.proxy, kind.look(data, plan.proxy))
     each = seconds_per_run(plan.proxy, images, 1.0)  # in steps, before any is timed: it may be refused
     each *= seconds_per_step(plan, device)
-    seconds = device_seconds(plan, each)
+    usual, *ends = Pace(plan.control, plan.table).usual(plan.feasible)
+    seconds = device_seconds(plan, each, usual)
     calibration = calibrate(plan) if device.type == "cuda" else Calibration(fixed_bytes=5e8)
     in_cache = images * (1 + VALIDATION)
     runs = plan.runs_at_most()
     return Forecast(
         runs=runs,
-        seconds_per_run=each,
+        seconds_per_run=each * usual,
+        control_seconds=each,
+        between=(each * ends[0], each * ends[1]),
         device_hours=seconds / 3600,
         wall_hours=seconds / 3600 / slots,
         slots=slots,
@@ -102,13 +107,18 @@ def seconds_per_run(proxy: Proxy, images: int, step: float) -> float:
     return length.steps * step + validation
 
 
-def device_seconds(plan: Plan, each: float) -> float:
-    """All runs together; under asha a proposal costs its expected share of a run."""
+def device_seconds(plan: Plan, each: float, usual: float = 1.0) -> float:
+    """All runs together; under asha a proposal costs its expected share of a run.
+
+    each   seconds of the control's run
+    usual  a proposal's run by the control's, mean over the set
+    """
     runs = plan.runs_at_most()
     longer = plan.race_proxy.epochs / plan.proxy.epochs
     share = asha_share(plan.proxy.validations) if plan.scheduler == "asha" else 1.0
-    base = runs["proposals"] * share + runs["control"] + runs["race"]
-    return each * (base + runs.get("longer race", 0) * longer)
+    base = usual * (runs["proposals"] * share + runs["race"]) + runs["control"]
+    again = runs.get("longer race", 0)
+    return each * (base + longer * (usual * max(0, again - plan.repeats) + min(again, plan.repeats)))
 
 
 def asha_share(intervals: int) -> float:
@@ -130,14 +140,20 @@ def describe(found: Forecast) -> str:
     return "\n".join(
         [
             f"runs           at most {total} ({runs}); the race usually ends earlier",
-            f"time           about {_time(found.seconds_per_run)} a run, {found.device_hours:.2f} hours of a "
-            f"trial's share of a device in all, {found.wall_hours:.2f} hours with {found.slots} at once",
+            f"time           about {_time(found.seconds_per_run)} a run ({_between(found)}), "
+            f"{found.device_hours:.2f} hours of a trial's share of a device in all, "
+            f"{found.wall_hours:.2f} hours with {found.slots} at once",
             f"memory         {found.memory_bytes / 1e9:.1f} GB a run for 99 of 100 architectures, {measured}",
             f"disk           {_size(found.disk_bytes)} in the run directory, {_size(found.cache_bytes)} of "
             "crops in the cache",
             "nothing was trained and nothing was written",
         ]
     )
+
+
+def _between(found: Forecast) -> str:
+    low, high = (_time(seconds) for seconds in found.between)
+    return f"{low} to {high} for 9 networks of 10, {_time(found.control_seconds)} the control"
 
 
 def _time(seconds: float) -> str:

@@ -16,20 +16,24 @@ if TYPE_CHECKING:
 def find_table(config: SearchConfig, run: RunDir, *, resumed: bool, needed: bool) -> LatencyTable | None:
     """The table of a search, None where there is none; ValueError for one of another device or version.
 
-    needed  something was asked for in milliseconds, so that its absence is an error
+    needed  something was asked for in milliseconds, so that its absence is an error; else a table in the
+            cache helps to tell the time that runs will take
     """
     if resumed:
         return LatencyTable.load(run.latency_table) if run.latency_table.exists() else None
-    if config.latency_table is None and not needed:
-        return None
+    if config.latency_table is None and not needed and config.objective is not None:
+        return None  # a simulation takes no time
     from proxy_tasks.latency.device import conditions_here
-    from proxy_tasks.latency.kept import find, read_here
+    from proxy_tasks.latency.kept import find, read_here, table_file
     from space.machine import cores
 
     if config.latency_table is not None:
         table = read_here(Path(config.latency_table)).table
     else:
-        table = find(conditions_here(threads=cores(), block=config.space.get("block", "basic"))).table
+        here = conditions_here(threads=cores(), block=config.space.get("block", "basic"))
+        if not needed and not table_file(here).exists():
+            return None
+        table = find(here).table
     if table.conditions.block != config.space.get("block", "basic"):
         raise ValueError(
             f"the latency table is of {table.conditions.block} blocks, and the space has others: "
