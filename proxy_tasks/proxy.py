@@ -45,10 +45,7 @@ _LATER = {"optimizer": "sgd", "average": 0.0}  # added later: at these values a 
 
 _TYPES = {  # of a field's annotation: how a JSON value may be given, and what to call it
     "int": ("a whole number", lambda v: type(v) is int),
-    "float": (
-        "a number",
-        lambda v: not isinstance(v, bool) and isinstance(v, int | float) and abs(v) < 1e300,
-    ),
+    "float": ("a number", lambda v: isinstance(v, float) or (type(v) is int and abs(v) < 10**300)),
     "bool": ("true or false", lambda v: isinstance(v, bool)),
     "str": ("text", lambda v: isinstance(v, str)),
 }
@@ -121,7 +118,7 @@ class Proxy:
                 raise ValueError(f"{name} of a proxy is a whole number, 0 or more, not {getattr(self, name)}")
         for name, (most, excluded) in _BOUNDS.items():
             value = getattr(self, name)
-            if not 0 <= value <= most or (excluded and value == most):
+            if not 0 <= value <= most or value == math.inf or (excluded and value == most):
                 to = "" if most == math.inf else f" to {'below ' if excluded else ''}{most:g}"
                 raise ValueError(f"{name} of a proxy is a number from 0{to}, not {value}")
         if not 32 <= self.resolution <= LARGEST or self.resolution % 2:
@@ -130,7 +127,7 @@ class Proxy:
             )
         if min(self.epochs, self.batch) < 1:
             raise ValueError(f"epochs and batch are at least 1, got {self.epochs} and {self.batch}")
-        if not self.lr > 0:
+        if not 0 < self.lr < math.inf:
             raise ValueError(f"a learning rate is positive and finite, got {self.lr}")
         if self.optimizer not in ("sgd", "adamw"):
             raise ValueError(f"optimizer is sgd or adamw, got {self.optimizer!r}")

@@ -222,8 +222,10 @@ def test_the_best_of_the_networks_on_all_subjects_is_the_twin_of_the_best_valida
     def record(arch, trainval, error):
         folder = tmp_path / "retrain" / f"{arch}-{trainval}"
         folder.mkdir(parents=True)
-        facts = {"arch": arch, "seed": 0, "proxy_id": "p", "data_id": "d", "name": arch, "trainval": trainval}
-        facts |= {"status": "complete", "best": {"l_error_mm": error}}
+        spec = {"depths": [1, 1, 1, 1], "widths": [8, 8, 8, 8 if arch == "a" else 16]}
+        facts = {"arch": spec, "seed": 0, "proxy_id": "p", "data_id": "d", "name": arch, "trainval": trainval}
+        facts |= {"arch_id": arch, "settings_id": "s", "proxy": {"resolution": 32}, "data": "/wcpa"}
+        facts |= {"outputs": 20, "macs": 1, "status": "complete", "best": {"epoch": 1, "l_error_mm": error}}
         (folder / "metrics.json").write_text(json.dumps(facts))
         return folder
 

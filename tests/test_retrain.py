@@ -360,7 +360,7 @@ def test_synthetic_faces_that_left_the_cache_are_made_again(tmp_path, monkeypatc
     facts = {"data": {"path": str(tmp_path / "gone")}, "config": {"data": None}, "proxy": faces}
     assert len(WcpaDataset.open(searched_data(tmp_path, facts, quiet=True)).rows["train"]) == 2
     given = facts | {"config": {"data": "mine"}}
-    assert searched_data(tmp_path, given, quiet=True) == tmp_path / "gone"
+    assert searched_data(tmp_path, given, quiet=True) == str(tmp_path / "gone")
     with pytest.raises(RunError, match="without a data set: give one with --data"):
         searched_data(tmp_path, {"data": {"path": ""}}, quiet=True)  # a simulation
 
