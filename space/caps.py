@@ -98,9 +98,19 @@ class Caps:
             else:
                 yield tables(space.block, space.width_choices, _MEASURES[name]), math.floor(most)
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], model: LatencyModel | None = None) -> Caps:
+        """Inverse of to_dict, given the latency model; ValueError where it is another."""
+        caps = cls(**{name: data[name] for name in NAMES if name in data}, model=model)
+        if (wanted := data.get("latency_model")) is not None and caps.to_dict().get(
+            "latency_model"
+        ) != wanted:
+            raise ValueError(f"the caps are of the latency model {wanted}, and another was given")
+        return caps
+
     def to_dict(self) -> dict[str, Any]:
         """What was asked for, with the id of the latency model."""
-        model = {} if self.model is None else {"latency_model": self.model.id}
+        model = {"latency_model": self.model.id} if "latency" in self.asked and self.model else {}
         return {**self.asked, **model}
 
 

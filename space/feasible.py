@@ -91,7 +91,7 @@ class FeasibleSet:
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def __contains__(self, spec: ArchSpec) -> bool:
-        return spec in self.space and spec.macs() in self.budget and self._too_much(spec) is None
+        return spec in self.space and spec.macs() in self.budget and self.too_much(spec) is None
 
     def holds(self, rows: Ints) -> Mask:
         """(n,) whether each architecture of a table, (n, 8), is in the set."""
@@ -146,7 +146,7 @@ class FeasibleSet:
             raise ValueError(
                 f"{spec.id} is not in the set: it costs {rounded_flops(spec.macs())}, outside {self.budget}"
             )
-        if too_much := self._too_much(spec):
+        if too_much := self.too_much(spec):
             raise ValueError(f"{spec.id} is not in the set: it has {too_much}")
         return tuple(self.to_unit_array(np.array([[*spec.depths, *spec.widths]]))[0].tolist())
 
@@ -157,7 +157,7 @@ class FeasibleSet:
             raise ValueError(f"{outside} of {len(rows)} architectures are not in the set and have no point")
         return (self._capped or self._walk).to_points(positions_of(self.space, rows))
 
-    def _too_much(self, spec: ArchSpec) -> str | None:
+    def too_much(self, spec: ArchSpec) -> str | None:
         """What an architecture of the space has too much of, in words; None where it keeps every cap."""
         if self._capped is None:
             return None

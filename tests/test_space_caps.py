@@ -66,6 +66,13 @@ def test_what_is_no_cap_is_one_sentence(texts, words):
     assert "\n" not in str(caught.value)
 
 
+def test_caps_survive_as_plain_values_beside_their_model():
+    for caps in (Caps(), Caps(params=5, activations=7), Caps(params=5, latency=2.5, model=MODEL)):
+        assert Caps.from_dict(caps.to_dict(), caps.model) == caps
+    with pytest.raises(ValueError, match=r"caps are of the latency model .*, and another was given"):
+        Caps.from_dict(Caps(latency=2.5, model=MODEL).to_dict(), table(stem=9.0))
+
+
 def test_a_cap_on_latency_needs_a_table():
     for make in (lambda: Caps(latency=12.0), lambda: Caps.parse({"latency": "12ms"}, RESNET34)):
         with pytest.raises(ValueError, match="--max-latency needs a latency table of the device"):

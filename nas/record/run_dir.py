@@ -36,6 +36,7 @@ _SHAPE = {  # what readers of run.json rely on, where it is there; older and sim
     "seed?": int,
     "budget?": {"target": int, "tolerance": float},
     "space?": dict,
+    "caps?": dict,
     "seed_archs?": [_ARCH],
     "proxy?": dict,
     "race_proxy?": dict,

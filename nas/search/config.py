@@ -21,6 +21,9 @@ class SearchConfig:
     proxy: str | None = None
     objectives: str = "l_error"
     latency_table: str | None = None
+    max_params: str | None = None
+    max_activations: str | None = None
+    max_latency: str | None = None
     strategy: str = "tpe"
     scheduler: str = "none"
     trials: int | None = None

@@ -288,7 +288,7 @@ class Driver:
             for r in first:
                 if r.l_error_mm is not None and r.arch in narrowed:
                     self._suggester.carry(r.arch, r.l_error_mm)
-        said = f"round 2 draws from {narrowed.count:,} of the {self.plan.feasible.count:,} architectures"
+        said = f"round 2 draws from {narrowed.left:,} of the {self.plan.feasible.left:,} architectures"
         done = sum(r.l_error_mm is not None for r in first)
         if done < ENOUGH_TO_NARROW:
             said += f": {done} runs of round 1 are complete, and narrowing needs {ENOUGH_TO_NARROW}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from nas.search.config import SearchConfig
 from space.commandline import Parser, a_path
-from space.flags import add_space_flags, space_fields
+from space.flags import add_cap_flags, add_space_flags, space_fields
 
 
 def parser(description: str) -> Parser:
@@ -24,6 +24,7 @@ def parser(description: str) -> Parser:
     )
     _what(made.add_argument_group("what to search"))
     add_space_flags(made.add_argument_group("the space, for all stages or for each"))
+    add_cap_flags(made.add_argument_group("caps beside the budget"))
     _how(made.add_argument_group("how to search"))
     _where(made.add_argument_group("on what, and where to"))
     return made

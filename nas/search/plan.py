@@ -18,6 +18,7 @@ from nas.record.store import TrialRecord
 from nas.search.config import SearchConfig
 from proxy_tasks.proxy import PROXIES, Proxy, find_proxy
 from space import ArchSpec, Budget, FeasibleSet, Space
+from space.caps import NAMES, Caps
 from space.latency import LatencyTable
 from space.scale import find_control
 from space.specfile import read_spec, reference_name
@@ -90,10 +91,12 @@ class Plan:
 
     def narrow(self, records: Sequence[TrialRecord]) -> FeasibleSet:
         """The second round's set; the whole set where `narrowed` finds none."""
-        return narrowed(self.space, self.budget, records) or self.feasible
+        return narrowed(self.space, self.budget, records, self.feasible.caps) or self.feasible
 
 
-def narrowed(space: Space, budget: Budget, records: Sequence[TrialRecord]) -> FeasibleSet | None:
+def narrowed(
+    space: Space, budget: Budget, records: Sequence[TrialRecord], caps: Caps | None = None
+) -> FeasibleSet | None:
     """The part of `space` with each depth and width within the bootstrap of the best of `records`.
 
     SCRFD's redistribution (Guo et al. 2022) with RegNet's estimator (nas/record/narrow.py). None where too
@@ -112,7 +115,7 @@ def narrowed(space: Space, budget: Budget, records: Sequence[TrialRecord]) -> Fe
             min_width=tuple(int(low) for low, _, _ in widths),
             max_width=tuple(int(high) for _, _, high in widths),
         )
-        return FeasibleSet(part, budget)
+        return FeasibleSet(part, budget, caps)
     except ValueError:
         return None
 
@@ -137,10 +140,11 @@ def resolve(
     budget = Budget.parse(config.budget, config.tolerance)
     space = Space.from_dict(config.space)
     proxy = proxy or _proxy_named(config.proxy or ("mini" if small else "short"))
-    feasible = FeasibleSet(space, budget)
+    window = FeasibleSet(space, budget)
+    control, name = find_control(window)
+    feasible = window.within(Caps.parse(_caps(config), control, table))
     if seed_archs is None:
         seed_archs = [find_arch(text, feasible) for text in config.seed_arch]
-    control, name = find_control(feasible)
     race_epochs = config.race_epochs or (1.0 if small else 2.0)
     return Plan(
         budget=budget,
@@ -164,6 +168,11 @@ def resolve(
         cost=cost,
         table=table,
     )
+
+
+def _caps(config: SearchConfig) -> dict[str, str | None]:
+    """The caps as they were written, for Caps.parse."""
+    return {name: getattr(config, f"max_{name}") for name in NAMES}
 
 
 def find_cost(config: SearchConfig, table: LatencyTable | None) -> Cost | None:
@@ -209,6 +218,8 @@ def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
         arch = read_spec(text)
     except ValueError as error:
         raise ValueError(f"--seed-arch: {error}") from None
+    if arch in feasible.window and (too_much := feasible.too_much(arch)):
+        raise ValueError(f"--seed-arch {text} ({arch.id}) has {too_much}: raise that or leave it out")
     if arch not in feasible:
         budget = feasible.budget
         raise ValueError(

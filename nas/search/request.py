@@ -75,7 +75,7 @@ def _gpus(config: SearchConfig) -> int:
 
 
 def _plan(config: SearchConfig, run: RunDir, saved: dict[str, Any] | None, gpus: int) -> Plan:
-    needed = second_of(config.objectives) == "latency"
+    needed = second_of(config.objectives) == "latency" or config.max_latency is not None
     table = find_table(config, run, resumed=saved is not None, needed=needed)
     if saved is None:
         return resolve(config, gpus=gpus, table=table)

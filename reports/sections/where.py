@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas.record.narrow import FRACTION, LEVEL, best_range
+from nas.record.run_dir import RunDir
 from nas.record.select import Selection
 from nas.search.plan import ENOUGH_TO_NARROW, narrowed
 from reports.axes import AXES, DEPTHS, SHARES, WIDTHS
@@ -16,6 +17,8 @@ from reports.figures.style import both
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table
 from space import Budget, Space
+from space.caps import Caps
+from space.latency import LatencyTable
 
 if TYPE_CHECKING:
     from nas.record.store import TrialRecord
@@ -96,10 +99,18 @@ def _narrowed(run: Run, first: list[TrialRecord]) -> dict[str, Fact]:
     if "space" not in run.info or "budget" not in run.info:
         return facts
     budget = Budget(run.info["budget"]["target"], run.info["budget"]["tolerance"])
-    part = narrowed(Space.from_dict(run.info["space"]), budget, first)
+    try:
+        part = narrowed(Space.from_dict(run.info["space"]), budget, first, _caps(run))
+    except ValueError:  # its latency table is gone or another
+        part = None
     if part is None:
         return facts
-    return facts | {"flags": Fact(flags(part.space)), "architectures": Fact(part.count, ",d")}
+    return facts | {"flags": Fact(flags(part.space)), "architectures": Fact(part.left, ",d")}
+
+
+def _caps(run: Run) -> Caps:
+    table = RunDir(run.path).latency_table
+    return Caps.from_dict(run.info.get("caps", {}), LatencyTable.load(table) if table.exists() else None)
 
 
 def flags(space: Space) -> str:
