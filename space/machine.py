@@ -1,4 +1,4 @@
-"""This machine: where what can be made again is kept, and how many cores a process may use.
+"""This machine: where what can be made again is kept, and how many cores and bytes a process may use.
 
 A machine has often more cores than a process is granted: Slurm and container run-times restrict it by
 affinity (a set of cores), by a quota of time in its control groups (so many microseconds of each period),
@@ -38,6 +38,19 @@ def cpu_quota(root: Path = _CGROUPS, own: Path = _OWN) -> float | None:
     return min(_quotas(root, own), default=None)
 
 
+def memory_bytes(root: Path = _CGROUPS, own: Path = _OWN) -> int:
+    """Bytes of memory that this process may use: the machine's, or its control groups' limit where less."""
+    return min(_limits(root, own))
+
+
+def _limits(root: Path, own: Path) -> Iterator[int]:
+    yield os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for folder, version in _groups(root, own, "memory"):
+        with suppress(OSError, ValueError):  # version 2 says "max" for none, 1 a number beyond any machine
+            name = "memory.max" if version == 2 else "memory.limit_in_bytes"
+            yield int((folder / name).read_text())
+
+
 def _quotas(root: Path, own: Path) -> Iterator[float]:
     for folder, version in _groups(root, own):
         with suppress(OSError, ValueError):
@@ -49,17 +62,18 @@ def _quotas(root: Path, own: Path) -> Iterator[float]:
                 yield float(quota) / float(period)
 
 
-def _groups(root: Path, own: Path) -> Iterator[tuple[Path, int]]:
-    """Folders of the process's control groups for CPU time and of all around them, with their version.
+def _groups(root: Path, own: Path, controller: str = "cpu") -> Iterator[tuple[Path, int]]:
+    """Folders of the process's control groups for CPU time, or `controller`, and of all around them, with
+    their version.
 
     A container sees its own group at the root, whatever path the kernel names.
     """
     with suppress(OSError, ValueError):
         for line in own.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
-            if controllers and "cpu" not in controllers.split(","):
+            if controllers and controller not in controllers.split(","):
                 continue
-            bases = [root / controllers, root / "cpu"] if controllers else [root]
+            bases = [root / controllers, root / controller] if controllers else [root]
             parts = Path(path.lstrip("/"))
             for base in bases:
                 for folder in (parts, *parts.parents):

@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 from nas_tools import plan
 
-from nas.search.config import gpu_share
+from nas.search import request
+from nas.search.config import SearchConfig, gpu_share
 from nas.search.forecast import asha_share, device_seconds, seconds_per_run, training_images
-from nas.search.memory import Calibration, largest_peak, peak_bytes, slices
+from nas.search.memory import Calibration, cpu_slots, largest_peak, peak_bytes, slices
 from proxy_tasks.kind import find_kind
 from proxy_tasks.proxy import Proxy, Synthetic
 from space import REFERENCES, ArchSpec
@@ -35,6 +36,21 @@ def test_a_share_is_an_exact_slice_and_never_more_than_the_device():
     made = plan()
     peak = largest_peak(made, Calibration())
     assert peak > peak_bytes(made.control, made.proxy, Calibration())
+
+
+def test_a_laptop_of_eight_gigabytes_trains_two_networks_of_five_gflops_at_once():
+    made = plan()
+    assert [cpu_slots(made, gigabytes * 1e9) for gigabytes in (2, 4, 8, 16, 64)] == [1, 1, 2, 5, 25]
+
+
+def test_trials_on_a_cpu_take_more_cores_where_memory_is_short(monkeypatch):
+    config, made = SearchConfig("5.1GFLOPs"), plan()
+    monkeypatch.setattr(request, "cores", lambda: 8)
+    for gigabytes, cpus in ((64, 1), (16, 2), (8, 4), (4, 8)):
+        monkeypatch.setattr(request, "memory_bytes", lambda g=gigabytes: g * 10**9)
+        assert request._resources(config, made, 0, 0.0).cpus == cpus
+    assert request._resources(config.replace(cpus_per_trial=1.0), made, 0, 0.0).cpus == 1
+    assert request._resources(config.replace(ray_address="auto"), made, 0, 0.0).cpus == 1
 
 
 @pytest.mark.parametrize(

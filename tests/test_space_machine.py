@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from space import machine
-from space.machine import cores, cpu_quota
+from space.machine import cores, cpu_quota, memory_bytes
 
 
 def _control_groups(tmp_path: Path, own: str, files: dict[str, str]) -> dict[str, Path]:
@@ -63,3 +63,18 @@ def test_without_affinity_the_machine_s_own_number_counts(monkeypatch):
     monkeypatch.setattr(machine, "cpu_quota", lambda: None)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert cores() == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "limit"),
+    [
+        ("0::/slurm/job_7\n", {"memory.max": "max\n", "slurm/job_7/memory.max": "1048576\n"}, 2**20),
+        ("0::/slurm/job_7\n", {"slurm/memory.max": "4096", "slurm/job_7/memory.max": "8192"}, 4096),
+        ("5:memory:/job_7\n", {"memory/job_7/memory.limit_in_bytes": "65536\n"}, 65536),
+        ("0::/\n", {"memory.max": "what is this"}, None),
+        ("0::/\n", {}, None),
+    ],
+)
+def test_memory_is_the_machine_s_or_the_control_groups_limit(own, files, limit, tmp_path):
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert memory_bytes(**_control_groups(tmp_path, own, files)) == (limit or whole)

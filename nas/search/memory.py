@@ -7,6 +7,10 @@ activations are the outputs of all convolutions at the proxy's resolution
 ReLU beside it, is measured once on a device with the control network, by one
 training step at two batch sizes, and kept in the cache. Weights, gradients and
 momentum take 4 bytes each. tests/test_search_memory.py
+
+On a CPU what counts is the parameters: measured on networks of 4 to 66 million, a
+worker peaks at 0.4 GB and 30 bytes a parameter (weights, gradients, momentum, bf16
+copies, and what glibc keeps of them during a run).
 """
 
 from __future__ import annotations
@@ -28,6 +32,18 @@ PARAMETER_BYTES = 12  # float32 weight, gradient, momentum
 HEADROOM = 0.9  # of a device's memory; the rest goes to fragmentation
 SAMPLE = 256  # architectures whose memory stands for the set's
 MOST_SHARES = 16
+
+
+CPU_WORKER = 0.4e9  # bytes of a worker that trains on the CPU, and for each parameter
+CPU_PARAMETER = 30
+ELSE = 2.5e9  # bytes of the machine for the driver, Ray, and whatever else a person runs
+
+
+def cpu_slots(plan: Plan, memory: float) -> int:
+    """Trials that train on the CPU at once in `memory` bytes; at least one."""
+    specs = plan.feasible.draw(SAMPLE, np.random.default_rng(0))
+    largest = float(np.quantile([spec.params() for spec in specs], 0.99))
+    return max(1, math.floor((memory - ELSE) / (CPU_WORKER + CPU_PARAMETER * largest)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from nas.search.table import find_table
 from nas.trials.resources import Resources, check_address
 from nas.trials.trial import ObjectiveSpec
 from proxy_tasks.kind import find_kind
-from space.machine import cores
+from space.machine import cores, memory_bytes
 
 RUNS = Path("runs")
 
@@ -84,7 +84,8 @@ def _plan(config: SearchConfig, run: RunDir, saved: dict[str, Any] | None, gpus:
 
 
 def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Resources:
-    """CPUs and GPUs of a trial: by default one GPU and its part of the cores, or one core without a GPU."""
+    """CPUs and GPUs of a trial: by default one GPU and its part of the cores; without a GPU one core, or more
+    where as many trials as cores would not fit in this machine's memory."""
     if share is None:
         from nas.search.memory import fitting_share
 
@@ -99,6 +100,10 @@ def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None)
         cpus = max(1.0, cores() // max(1, round(gpus / share)))
     else:
         cpus = 1.0
+        if not share and config.ray_address is None and config.objective is None:
+            from nas.search.memory import cpu_slots
+
+            cpus = float(-(-cores() // min(cores(), cpu_slots(plan, memory_bytes()))))
     return Resources(cpus, share, config.ray_address)
 
 
