@@ -51,6 +51,7 @@ def connect(address: str | None, *, log_to_driver: bool = True) -> None:
     options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": log_to_driver}
     if address is None:
         options |= {"num_cpus": cores(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+        options["address"] = "local"  # or Ray would join another cluster of this machine, and refuse the rest
     else:
         options["address"] = address
         options["runtime_env"] = {"env_vars": settings()}
