@@ -1,6 +1,8 @@
-"""How a search is doing: trials by outcome, the best, the control, who is tied, time.
+"""How searches are doing: all of them, or one's trials by outcome, best, control, who is tied, time.
 
-    python -m nas.status runs/NAME [--json]
+    python -m nas.status                  every search below runs/, a line each
+    python -m nas.status runs/NAME        one of them
+    python -m nas.status runs/NAME --watch
 
 reads run.json and the store, writes nothing, and works while the search runs.
 """
@@ -11,12 +13,13 @@ import argparse
 import json
 import shlex
 import sys
+import time
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from space.commandline import Parser, a_path, door
+from space.commandline import Parser, a_path, door, parser_of
 
 
 def status(run_dir: Path) -> dict[str, Any]:
@@ -27,10 +30,12 @@ def status(run_dir: Path) -> dict[str, Any]:
     from nas.record.select import select
     from nas.record.sought import front_sought, to_dict
     from nas.record.store import Store
+    from proxy_tasks.kind import Score
 
     run = RunDir(run_dir)
     about = run.read()
     records = Store.open(run_dir).records()
+    score = Score.of(about)
     selection, latencies = select(records), Latencies.of(about)
     front = front_sought(run, about, selection)
     counts = Counter(r.state for r in records)
@@ -52,7 +57,8 @@ def status(run_dir: Path) -> dict[str, Any]:
         "tied": [arch.id for arch in selection.tied],
         "chances": {arch.id: selection.chances.get(arch.id) for arch in selection.tied},
         "noise_sd_mm": selection.noise_sd_mm,
-        "verdict": verdict(selection, latencies),
+        "verdict": score.words(verdict(selection, latencies)),
+        "score": score.to_dict(),
         "baseline_l_error_mm": about.get("baseline_l_error_mm"),
         "device_hours": device_hours(about, records),
         "hours": _hours(records),
@@ -73,6 +79,7 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
     from nas.record.select import select
     from nas.record.sought import front_sought
     from nas.record.store import Store
+    from proxy_tasks.kind import Score
 
     doing = "running now" if found["active"] else "not running"
     if found["running"] and not found["active"]:
@@ -84,14 +91,15 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
         print(f"  failed {count} times: {reason}")
     about = RunDir(run_dir).read()
     selection = select(Store.open(run_dir).records())
-    print(table(selection, found["baseline_l_error_mm"], Latencies.of(about)))
+    score = Score.of(about)
+    print(score.words(table(selection, found["baseline_l_error_mm"], Latencies.of(about))))
     front = front_sought(RunDir(run_dir), about, selection)
     verdicts = [found["verdict"]]
     if front is not None:
-        print(front_table(front))
+        print(score.words(front_table(front)))
         verdicts.insert(0, front.verdict)
     for verdict in verdicts:
-        print(f"{verdict[0].upper()}{verdict[1:]}.")
+        print(score.words(f"{verdict[0].upper()}{verdict[1:]}."))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -100,19 +108,76 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m nas.status", description=__doc__.split("\n")[0])
-    parser.add_argument("run", type=a_path, help="a run directory")
-    parser.add_argument("--json", action="store_true", help="as one JSON object")
-    return parser
+    p = parser_of("nas.status", __doc__)
+    what = p.add_argument_group("what to show")
+    what.add_argument(
+        "run", type=a_path, nargs="?", metavar="RUN", help="folder of a search (default: a line for each)"
+    )
+    what.add_argument(
+        "--runs", type=a_path, default=Path("runs"), metavar="DIR", help="where to look for searches (runs)"
+    )
+    how = p.add_argument_group("how")
+    how.add_argument("--json", action="store_true", help="as JSON: one object, or a list of all searches")
+    how.add_argument("--watch", action="store_true", help="again and again, until the search ends")
+    how.add_argument(
+        "--every", type=float, default=5.0, metavar="S", help="seconds between two looks of --watch (5)"
+    )
+    return p
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if not arguments.every > 0:
+        raise ValueError(f"--every is a positive number of seconds, not {arguments.every}")
+    if not arguments.watch:
+        _show(arguments)
+        return 0
+    if arguments.run is None:
+        raise ValueError("--watch follows one search: name its folder")
+    return _watch(arguments)
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    """Show it until its process has gone; a Ctrl-C ends the looking alone."""
+    from nas.record.run_dir import RunDir
+
+    screen = sys.stdout.isatty()
+    try:
+        while True:
+            active = RunDir(arguments.run).is_active()
+            if screen:
+                print("\033[H\033[2J", end="")
+            _show(arguments)
+            if not active:
+                return 0
+            sys.stdout.flush()
+            time.sleep(arguments.every)
+            if not screen:
+                print()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("no longer watching; the search goes on") from None
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    if arguments.run is None:
+        _show_all(arguments.runs, as_json=arguments.json)
+        return
     found = status(arguments.run)
     if arguments.json:
         print(json.dumps(found, indent=2))
     else:
         _print(arguments.run, found)
-    return 0
+
+
+def _show_all(root: Path, *, as_json: bool) -> None:
+    from nas.record.overview import lines, overviews
+
+    found = overviews(root)
+    if as_json:
+        print(json.dumps([o.to_dict() for o in found], indent=2))
+    elif found:
+        print(lines(found))
+    else:
+        print(f"no search below {root}/: begin one with python -m nas.search --budget 5.1GFLOPs")
 
 
 if __name__ == "__main__":

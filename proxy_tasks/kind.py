@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,6 +63,25 @@ class Score:
     def title(self) -> str:
         """A column's: 'L_error, mm'."""
         return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    def words(self, text: str) -> str:
+        """A sentence, table or page that speaks of the default task's score, in this one's words.
+
+        Keys such as l_error_mm and data inside a page stay as they are.
+        """
+        if self == Score():
+            return text
+        unit = self.unit or "(no unit)"
+        text = text.replace("mean face for every image", self.baseline)
+        text = text.replace("the mean face's error", "the baseline's error").replace(
+            "mean face", self.baseline
+        )
+        text = text.replace(
+            "L_error in millimetres", f"{self.label} in {self.unit}" if self.unit else self.label
+        )
+        text = re.sub(r"\bL_error\b", self.label, text)
+        text = text.replace("(mm)", f"({unit})").replace(", mm", f", {unit}")
+        return re.sub(r"(?<=[\s\u202f])mm\b", self.unit, text)
 
     def to_dict(self) -> dict[str, str]:
         return asdict(self)

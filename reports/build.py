@@ -57,6 +57,7 @@ def build(run: Run, folder: Path | None = None, predictions: Sequence[Path] = ()
     ValueError for a folder that holds files of others.
     """
     from nas.files import remade
+    from proxy_tasks.kind import Score
     from reports.latency import CACHE
     from reports.page import write_page
     from space.outputs import OwnFolder
@@ -67,7 +68,8 @@ def build(run: Run, folder: Path | None = None, predictions: Sequence[Path] = ()
         if (folder / CACHE).is_file():
             shutil.copy(folder / CACHE, fresh)
         sections = gather(run, fresh, predictions)
-        write_page(fresh, f"Search report: {run.name}", sections, "report.html.j2")
+        title, score = f"Search report: {run.name}", Score.of(run.info)
+        write_page(fresh, title, sections, "report.html.j2", score=score)
     return folder / "index.html"
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy_tasks.kind import Score
 from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from nas.files import remade
-    from reports.run import Run
+    from reports.run import Run, one_score
     from space.outputs import OwnFolder
 
     if len(args.runs) < 2:
@@ -52,14 +53,15 @@ def _run(args: argparse.Namespace) -> int:
                 f"{path} is named twice, and a run does not differ from itself: name another one"
             )
     runs = [Run.open(path) for path in args.runs]
+    score = one_score(runs)
     names = names_of(runs)
     folder = args.out or runs[0].path.parent / ("compare-" + "-".join(names))
     own = OwnFolder.claim(folder, "reports.compare")
     sections = gather(runs, names)
     for key, fact in sections[0].facts.items():
-        print(("warning: " if key.startswith("warning") else "") + str(fact.value))
+        print(("warning: " if key.startswith("warning") else "") + score.words(str(fact.value)))
     with remade(own) as fresh:
-        write(sections, names, fresh)
+        write(sections, names, fresh, score)
     print(folder / "index.html")
     return 0
 
@@ -77,11 +79,16 @@ def gather(runs: Sequence[Run], names: Sequence[str] | None = None) -> list[Sect
     return comparison.sections(runs, names or names_of(runs))
 
 
-def write(sections: Sequence[Section], names: Sequence[str], folder: Path) -> Path:
+def write(
+    sections: Sequence[Section],
+    names: Sequence[str],
+    folder: Path,
+    score: Score = Score(),  # noqa: B008  frozen
+) -> Path:
     """The page of a comparison in `folder`; returns its path."""
     from reports.page import write_page
 
-    return write_page(folder, " against ".join(names), sections, "comparison.html.j2")
+    return write_page(folder, " against ".join(names), sections, "comparison.html.j2", score=score)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports.figures.style import write
+from proxy_tasks.kind import Score
+from reports.figures.style import rename, write
 from reports.tables import Column, Drawing, Section, Table, facts_table, show
 
 
@@ -25,8 +27,13 @@ def write_page(
     sections: Sequence[Section],
     template: str,
     extra: Mapping[str, Any] | None = None,
+    score: Score = Score(),  # noqa: B008  frozen
 ) -> Path:
-    """Write tables/, figures/ and index.html into `folder`, replacing what stood there; returns the page."""
+    """Write tables/, figures/ and index.html into `folder`, replacing what stood there; returns the page.
+
+    `score` is what the errors are called where they are not L_error in millimetres.
+    """
+    sections = [_in_words(section, score) for section in sections]
     folder.mkdir(parents=True, exist_ok=True)
     fresh = {name: _emptied(folder / name) for name in ("tables", "figures")}
     for section in sections:
@@ -35,12 +42,24 @@ def write_page(
         for drawing in section.drawings:
             _write_drawing(drawing, fresh["figures"])
     facts_table(sections).write(fresh["tables"])
-    html = render(title, sections, template, fresh["figures"], extra or {})
+    html = score.words(render(title, sections, template, fresh["figures"], extra or {}))
     page = folder / "index.html"
     unfinished = folder / ".index.html"
     unfinished.write_text(html, encoding="utf-8")
     unfinished.replace(page)
     return page
+
+
+def _in_words(section: Section, score: Score) -> Section:
+    """The same with the score's own unit in its facts, and its name in its pictures."""
+    if score == Score():
+        return section
+    for drawing in section.drawings:
+        for figure in filter(None, (drawing.wide, drawing.narrow)):
+            rename(figure, score.words)
+    units = {"mm": score.unit}
+    facts = {key: replace(fact, unit=units.get(fact.unit, fact.unit)) for key, fact in section.facts.items()}
+    return replace(section, facts=facts)
 
 
 def _emptied(folder: Path) -> Path:

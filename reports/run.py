@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.record.hours import device_hours
+from proxy_tasks.kind import Score
 
 if TYPE_CHECKING:
     from nas.record.costs import Latencies
@@ -102,6 +103,18 @@ class Run:
     def baseline_mm(self) -> float | None:
         """L_error of the mean face for every image."""
         return self.info.get("baseline_l_error_mm")
+
+
+def one_score(runs: Sequence[Run]) -> Score:
+    """What the errors of these runs are; ValueError where they do not measure the same."""
+    first, *others = (Score.of(run.info) for run in runs)
+    for run, other in zip(runs[1:], others, strict=True):
+        if other != first:
+            raise ValueError(
+                f"{runs[0].path} is scored by {first.title} and {run.path} by {other.title}, "
+                "which do not compare"
+            )
+    return first
 
 
 def errors(records: Sequence[TrialRecord]) -> list[float]:

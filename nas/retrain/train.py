@@ -74,6 +74,7 @@ def describe(job: RetrainJob, task: OpenTask, place: World, device: torch.device
     """What metrics.json says of a run besides its scores; `best.pt` carries it too."""
     training, validation = task.split
     return {
+        **task.target,
         **job.to_dict(),
         "arch_id": job.arch.id,
         "settings_id": job.settings_id,
@@ -82,7 +83,6 @@ def describe(job: RetrainJob, task: OpenTask, place: World, device: torch.device
         "params": job.arch.params(outputs=task.outputs),
         "activations": job.arch.activations(outputs=task.outputs),
         "outputs": task.outputs,
-        **task.target,
         "split": {
             "id": split_id(validation),
             "training": len(training) + (len(validation) if job.trainval else 0),

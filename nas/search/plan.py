@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nas.record.narrow import best_range
 from nas.record.objectives import Cost, second_of
+from nas.record.overview import runs_at_most
 from nas.record.store import TrialRecord
 from nas.search.config import SearchConfig
 from proxy_tasks.proxy import PROXIES, Proxy, find_proxy
@@ -84,10 +85,9 @@ class Plan:
 
     def runs_at_most(self) -> dict[str, int]:
         """Runs by purpose if nothing is dropped; the race usually ends earlier."""
-        runs = {"proposals": self.trials, "control": self.repeats, "race": self.repeats * self.finalists}
-        if self.race_proxy.id != self.proxy.id:
-            runs["longer race"] = self.repeats * (self.finalists + 1)
-        return runs
+        return runs_at_most(
+            self.trials, self.repeats, self.finalists, longer=self.race_proxy.id != self.proxy.id
+        )
 
     def narrow(self, records: Sequence[TrialRecord]) -> FeasibleSet:
         """The second round's set; the whole set where `narrowed` finds none."""

@@ -154,20 +154,19 @@ def _search(session: Session, start: Start) -> None:
     front = front_sought(run, about, selection)
     write_best(run, selection, records, latencies, front)
     baseline = about["baseline_l_error_mm"]
-    print(table(selection, baseline, latencies))
+    print(score.words(table(selection, baseline, latencies)))
     if front is not None:
-        print(front_table(front))
-        print(f"{front.verdict[0].upper()}{front.verdict[1:]}.")
+        print(score.words(front_table(front)))
+        print(score.words(f"{front.verdict[0].upper()}{front.verdict[1:]}."))
     demonstration = plan.demonstration or about.get("demonstration", False)
-    print(
-        explain(
-            selection,
-            latencies=latencies,
-            baseline_mm=baseline,
-            demonstration=demonstration,
-            stopped_early=driver.stopped_early,
-        )
+    told = explain(
+        selection,
+        latencies=latencies,
+        baseline_mm=baseline,
+        demonstration=demonstration,
+        stopped_early=driver.stopped_early,
     )
+    print(score.words(told))
     print(f"specs: {run.best}/    status: python -m nas.status {run.quoted}")
 
 

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from reports.axes import AXES
@@ -96,6 +97,13 @@ def axis_labels(axes: Axes, x: str | None = None, y: str | None = None) -> None:
         axes.set_xlabel(AXES[x].label if x in AXES else x)
     if y:
         axes.set_ylabel(AXES[y].label if y in AXES else y)
+
+
+def rename(figure: Figure, words: Callable[[str], str]) -> None:
+    """Put every text of a figure through `words`."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text), "findobj finds what it is asked for"
+        text.set_text(words(text.get_text()))
 
 
 def few_ticks(axes: Axes, x: int, y: int | None = None, *, whole_x: bool = False) -> None:
