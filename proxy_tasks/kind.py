@@ -81,7 +81,7 @@ class Score:
         )
         text = re.sub(r"\bL_error\b", self.label, text)
         text = text.replace("(mm)", f"({unit})").replace(", mm", f", {unit}")
-        return re.sub(r"(?<=[\s\u202f])mm\b", self.unit, text)
+        return re.sub(r"([\s\u202f])mm\b", rf"\1{self.unit}" if self.unit else "", text)
 
     def to_dict(self) -> dict[str, str]:
         return asdict(self)

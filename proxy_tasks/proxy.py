@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from space.commandline import sentence_of
-from space.files import read_object
+from space.files import parse_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,11 @@ class Synthetic:
 
 _COUNTS = ("resolution", "epochs", "batch", "warmup_steps", "evaluations", "least_steps", "subjects")
 
-_LATER = {"optimizer": "sgd", "average": 0.0}  # added later: at these values a proxy keeps the id it had
+_LATER = {
+    "optimizer": "sgd",
+    "average": 0.0,
+    "validation_people": (),
+}  # added later: at these values a proxy keeps the id it had
 
 
 _TYPES = {  # of a field's annotation: how a JSON value may be given, and what to call it
@@ -48,6 +52,10 @@ _TYPES = {  # of a field's annotation: how a JSON value may be given, and what t
     "float": ("a number", lambda v: isinstance(v, float) or (type(v) is int and abs(v) < 10**300)),
     "bool": ("true or false", lambda v: isinstance(v, bool)),
     "str": ("text", lambda v: isinstance(v, str)),
+    "tuple[str, ...]": (
+        "a list of names",
+        lambda v: isinstance(v, tuple) and all(isinstance(name, str) for name in v),
+    ),
 }
 _BOUNDS = {  # of the fields that are not counts: from 0 to this, and the last excluded where it is marked so
     "momentum": (1.0, True),
@@ -79,8 +87,9 @@ class Proxy:
     lr is meant at a batch of 512 and scales with `batch` (AdamW's with its root). Where `epochs` of a small
     data set come to fewer than `least_steps` steps, a run takes as many epochs as those fill. `subjects` and
     `frames` (a subject) bound the training part of a data set, `validation_images`, spread evenly over its
-    people, the other part; 0 takes all. `evaluations` is the number of equally spaced validations, rungs and
-    checkpoints; 0 is one an epoch.
+    people, the other part; 0 takes all. That part is one person in five by their ids' hashes, or exactly
+    `validation_people`. `evaluations` is the number of equally spaced validations, rungs and checkpoints;
+    0 is one an epoch.
     """
 
     name: str
@@ -97,6 +106,7 @@ class Proxy:
     subjects: int = 0
     frames: int = 0
     validation_images: int = 0
+    validation_people: tuple[str, ...] = ()
     flip: bool = True  # every second sample, at random, is mirrored
     jitter: float = 0.2  # brightness, contrast and a quarter of it in colour, relative
     degrees: float = 0.0  # similarity jitter: turn, relative size, share of the crop's side
@@ -159,14 +169,21 @@ class Proxy:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """Plain values; without the list of people where there is none, as before there was one."""
+        values = dataclasses.asdict(self)
+        if not self.validation_people:
+            del values["validation_people"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Proxy:
         """Inverse of to_dict; ValueError for keys that are unknown or missing."""
         _check_keys(values, cls, "a proxy")
         _check_keys(values["synthetic"], Synthetic, "synthetic")
-        return cls(**{**values, "synthetic": Synthetic(**values["synthetic"])})
+        people = values.get("validation_people", ())
+        people = tuple(people) if isinstance(people, list) else people
+        synthetic = Synthetic(**values["synthetic"])
+        return cls(**{**values, "synthetic": synthetic, "validation_people": people})
 
 
 def _check_keys(values: Any, kind: type, of: str) -> None:
@@ -181,6 +198,38 @@ def _check_keys(values: Any, kind: type, of: str) -> None:
         needed = field.default is dataclasses.MISSING or name == "synthetic"
         if needed and name not in values:
             raise ValueError(f"{of} lacks the setting {name!r}")
+
+
+ABOUT = {  # one line on each setting
+    "name": "what it is called in records",
+    "resolution": "side of the crop, pixels",
+    "epochs": "passes over the training images",
+    "batch": "images of a step, over all processes",
+    "lr": "learning rate at a batch of 512; it follows the batch",
+    "warmup_steps": "optimizer steps of linear warm-up",
+    "power": "of the poly decay",
+    "momentum": "of SGD",
+    "weight_decay": "of SGD or AdamW",
+    "evaluations": "equally spaced validations and checkpoints; 0 is one an epoch",
+    "least_steps": "optimizer steps at least: more epochs where the data are few",
+    "subjects": "training subjects; 0 is all",
+    "frames": "training images a subject; 0 is all",
+    "validation_images": "validation images, spread over the people; 0 is all",
+    "validation_people": "ids of those who validate; none: one in five, by the hash of the id",
+    "flip": "mirror every second image",
+    "jitter": "brightness, contrast and colour, relative",
+    "degrees": "random turn, degrees either way",
+    "scale": "random size, relative",
+    "shift": "random shift, as a share of the crop's side",
+    "precision": "auto, fp32 or bf16",
+    "optimizer": "sgd or adamw",
+    "average": "share of the run over which the scored weights are averaged; 0 takes the last",
+    "synthetic": "the faces that are made where no data set is given",
+    "synthetic.subjects": "people",
+    "synthetic.frames": "images of each",
+    "synthetic.size": "side of an image, pixels",
+    "synthetic.seed": "of the people; the same seed, the same faces",
+}
 
 
 # mini: 160 steps on 640 synthetic people with 4 images each, 45 s on one core with AMX. ResNet-34 ends at
@@ -228,7 +277,7 @@ def find_proxy(text: str) -> Proxy:
         return PROXIES[text]
     names = ", ".join(PROXIES)
     try:
-        values = read_object(Path(text))
+        values = parse_object(uncommented(Path(text).read_bytes()))
     except OSError as error:
         raise ValueError(
             f"--proxy {text!r} is neither one of {names}, nor a JSON file of settings ({sentence_of(error)})"
@@ -245,6 +294,11 @@ def find_proxy(text: str) -> Proxy:
         return Proxy.from_dict(settings)
     except ValueError as error:
         raise ValueError(f"--proxy {text}: {error}") from None
+
+
+def uncommented(text: bytes) -> bytes:
+    """JSON without the // comments that end its lines, as `python -m proxy_tasks.proxies` writes them."""
+    return re.sub(rb"^((?:[^\"/\n]|\"(?:\\.|[^\"\\\n])*\"|/(?!/))*)//[^\n]*$", rb"\1", text, flags=re.M)
 
 
 def _as_name(stem: str) -> str:

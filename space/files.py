@@ -53,8 +53,13 @@ def write_json(path: Path, contents: Any, *, wait: bool = True) -> None:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file; ValueError says what is wrong with it, OSError that it cannot be read."""
+    return parse_object(path.read_bytes())
+
+
+def parse_object(text: bytes) -> dict[str, Any]:
+    """The JSON object in a text; ValueError says what is wrong with it."""
     try:
-        contents = json.loads(path.read_bytes())
+        contents = json.loads(text)
     except RecursionError:
         raise ValueError("its brackets are nested too deeply") from None
     except UnicodeDecodeError:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy_tasks.jmlr.wcpa.split import pick_rows, split_subjects
+from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, divide, pick_rows, split_subjects
 
 PEOPLE = [f"{i:04d}" for i in range(200)]
 
@@ -69,3 +69,14 @@ def test_people_with_few_rows_give_all_of_them_and_absent_ones_none():
     column = np.array(["a", "b", "b", "b"])
     np.testing.assert_array_equal(pick_rows(column, ["a", "zz"], 0, max_frames=2), [0])
     assert len(pick_rows(column, [], 0)) == 0
+
+
+def test_people_who_are_named_validate_and_the_others_train():
+    assert divide(["c", "a", "b", "a"], ["b"]) == (("a", "c"), ("b",))
+    assert divide(["c", "a", "b"], ()) == split_subjects(["c", "a", "b"], SPLIT_SEED)
+
+
+@pytest.mark.parametrize(("named", "said"), [(["x"], "names 'x', who is not in the data"), (["a"], "nobody")])
+def test_a_list_of_people_that_cannot_be_meant_is_refused(named, said):
+    with pytest.raises(ValueError, match=said):
+        divide(["a"], named)

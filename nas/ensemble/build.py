@@ -85,7 +85,7 @@ def build(
     dataset = WcpaDataset.open(data or Path(members[0].record["data"]))
     require_data(members, dataset)
     crops = Crops.open(dataset, members, "train", progress=progress)
-    rows = validation_rows(crops.any.subjects)
+    rows = validation_rows(crops.any.subjects, members[0].validating)
     first, second = halves(crops.any.subjects[rows].tolist(), settings.seed)
     folder = run / "ensemble"
     with scratch_folder(run, "predictions") as scratch:

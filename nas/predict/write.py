@@ -48,7 +48,10 @@ def predict(
         raise MemberError(f"none of the {split} images of {dataset.path} can be cropped: is it whole?")
     if not request.skip_missing:
         require_whole(crops.any, dataset, split)
-    rows = validation_rows(crops.any.subjects) if request.split == "val" else np.arange(len(crops.any))
+    if request.split == "val":
+        rows = validation_rows(crops.any.subjects, chosen.members[0].validating)
+    else:
+        rows = np.arange(len(crops.any))
     predictor = Predictor(chosen.members, chosen.weights, crops, device=device, flip=chosen.flip)
     return _stream(request, chosen, predictor, dataset, rows, progress)
 

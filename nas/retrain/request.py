@@ -59,6 +59,9 @@ def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:
     changes = {name: value for name, value in given.items() if value is not None}
     if min(args.seed) < 0:
         raise ValueError(f"--seed is 0 or more, not {min(args.seed)}")
+    people = (facts.get("proxy") or {}).get("validation_people")
+    if people:  # whoever did not choose the architecture, in full training too
+        changes.setdefault("validation_people", tuple(people))
     proxy = schedule(args.proxy, changes, args.batch_per_gpu, place.processes)
     task = facts.get("config", {}).get("task", DEFAULT)
     data = str(args.data) if args.data else searched_data(args.run, facts, args.quiet)

@@ -79,6 +79,11 @@ class Member:
         return self.record["trainval"]
 
     @property
+    def validating(self) -> tuple[str, ...]:
+        """The people who validated it, where they were named; () for the usual split."""
+        return tuple(self.record["proxy"].get("validation_people", ()))
+
+    @property
     def resolution(self) -> int:
         """Side of the crop, pixels."""
         return self.record["proxy"]["resolution"]

@@ -32,11 +32,11 @@ class Jmlr:
             s = proxy.synthetic
             return Samples(str(synthetic_folder(proxy).resolve()), "", s.subjects, s.subjects * s.frames)
         from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-        from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, split_subjects
+        from proxy_tasks.jmlr.wcpa.split import divide
 
         dataset = WcpaDataset.open(Path(data).resolve())
         people = dataset.subjects()
-        split_subjects(people, SPLIT_SEED)
+        divide(people, proxy.validation_people)
         return Samples(str(dataset.path), dataset.id, len(people), len(dataset.rows["train"]))
 
     def make(self, proxy: Proxy, say: Callable[[str], None], *, progress: bool = False) -> str:

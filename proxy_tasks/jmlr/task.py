@@ -23,7 +23,7 @@ from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.losses import Edges, Weights, jmlr_loss
 from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, pick_rows, split_subjects
+from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, divide, pick_rows
 from proxy_tasks.kind import Samples
 from proxy_tasks.proxy import Proxy
 from proxy_tasks.task import Step, World
@@ -62,7 +62,7 @@ class JmlrTask:
         self.target = {"topology": {"id": self.topology.id, "vertices": self.topology.vertex_count}}
         self.left_out = tuple(f"{row}: {reason}" for row, reason in cache.left_out)
         self.flip_index = torch.as_tensor(self.topology.flip_index, device=self.device)
-        people, others = self.split = split_subjects(cache.subjects, SPLIT_SEED)
+        people, others = self.split = divide(cache.subjects, proxy.validation_people)
         self.samples = Samples(path, cache.data_id, len(people) + len(others), len(cache))
         rows = pick_rows(
             cache.subjects,

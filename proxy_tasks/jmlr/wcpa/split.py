@@ -38,6 +38,28 @@ def split_subjects(
     return tuple(p for p in people if p not in held_out), tuple(p for p in people if p in held_out)
 
 
+def divide(
+    subjects: Iterable[str], validating: Sequence[str] = (), seed: int = SPLIT_SEED
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(training, validation) subject ids, each sorted: exactly `validating` on one side, or `split_subjects`.
+
+    ValueError where one of them is not in the data, or where nobody is left to train on.
+    """
+    if not validating:
+        return split_subjects(subjects, seed)
+    people = set(map(str, subjects))
+    unknown = sorted(set(validating) - people)
+    if unknown:
+        raise ValueError(
+            f"validation_people names {unknown[0]!r}, who is not in the data "
+            f"({len(people)} people, such as {', '.join(sorted(people)[:3])})"
+        )
+    others = people - set(validating)
+    if not others:
+        raise ValueError("validation_people names everybody in the data, so nobody is left to train on")
+    return tuple(sorted(others)), tuple(sorted(set(validating)))
+
+
 def pick_rows(
     subjects: ArrayLike,
     people: Sequence[str],
@@ -65,7 +87,10 @@ def pick_rows(
     return np.sort(np.concatenate(picked)) if picked else np.empty(0, dtype=np.int64)
 
 
-def validation_rows(subjects: np.ndarray) -> np.ndarray:
-    """Ascending rows of the validation subjects' images, all of them; subjects (n,) of each row."""
-    people = split_subjects(subjects.tolist(), SPLIT_SEED)[1]
+def validation_rows(subjects: np.ndarray, validating: Sequence[str] = ()) -> np.ndarray:
+    """Ascending rows of the validation subjects' images, all of them; subjects (n,) of each row.
+
+    `validating` names these subjects where a proxy did.
+    """
+    people = divide(subjects.tolist(), validating)[1]
     return pick_rows(subjects, people, SPLIT_SEED)
