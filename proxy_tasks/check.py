@@ -47,20 +47,20 @@ def _parser() -> Parser:
         prog="python -m proxy_tasks.check",
         description="Say what is wrong with a data set in the WCPA layout.",
     )
-    parser.add_argument("data", type=a_path, metavar="DATA", help="the data set's folder")
-    parser.add_argument("--json", action="store_true", help="a JSON object instead of text")
-    parser.add_argument(
-        "--limit", type=int, default=3, metavar="N", help="examples of each problem (default 3)"
-    )
-    parser.add_argument(
+    what = parser.add_argument_group("what to check")
+    what.add_argument("data", type=a_path, metavar="DATA", help="the data set's folder")
+    how = parser.add_argument_group("how to say it")
+    how.add_argument("--json", action="store_true", help="a JSON object instead of text")
+    how.add_argument("--limit", type=int, default=3, metavar="N", help="examples of each problem (default 3)")
+    what.add_argument(
         "--pixels",
         type=float,
         default=5.0,
         metavar="PX",
         help="farthest median landmark distance (default 5)",
     )
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="threads (default one a core)")
-    parser.add_argument("--overlay", type=a_path, metavar="FILE.png", help="draw vertices over twelve crops")
+    what.add_argument("--workers", type=int, default=0, metavar="N", help="threads (default one a core)")
+    how.add_argument("--overlay", type=a_path, metavar="FILE.png", help="draw vertices over twelve crops")
     return parser
 
 

@@ -18,16 +18,18 @@ from space.commandline import Parser, a_path, door
 def _parser() -> Parser:
     summary = (__doc__ or "").split("\n")[0]
     parser = Parser(prog="python -m proxy_tasks.synthesize", description=summary)
-    goal = parser.add_mutually_exclusive_group(required=True)
+    goal = parser.add_argument_group("where to").add_mutually_exclusive_group(required=True)
     goal.add_argument("--out", type=a_path, metavar="DIR", help="new or empty folder for the data set")
     goal.add_argument("--contact-sheet", type=a_path, metavar="FILE", help="draw 56 faces to a .jpg or .png")
-    parser.add_argument("--subjects", type=int, default=300, help="people with labels (default 300)")
-    parser.add_argument("--test-subjects", type=int, default=0, help="people without labels (default 0)")
-    parser.add_argument("--frames", type=int, default=5, help="images of each person (default 5)")
-    parser.add_argument("--size", type=int, default=800, help="image side, pixels (default 800)")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default 0)")
-    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
-    parser.add_argument(
+    what = parser.add_argument_group("what to make")
+    what.add_argument("--subjects", type=int, default=300, help="people with labels (default 300)")
+    what.add_argument("--test-subjects", type=int, default=0, help="people without labels (default 0)")
+    what.add_argument("--frames", type=int, default=5, help="images of each person (default 5)")
+    what.add_argument("--size", type=int, default=800, help="image side, pixels (default 800)")
+    what.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default 0)")
+    how = parser.add_argument_group("how")
+    how.add_argument("--workers", type=int, help="processes (default: one a core)")
+    what.add_argument(
         "--face-model", type=a_path, metavar="NPZ", help="another morphable model (docs/faces.md)"
     )
     return parser

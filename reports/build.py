@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("reports.build", __doc__)
-    p.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, finished or running")
-    p.add_argument(
+    what = p.add_argument_group("what to report")
+    what.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, finished or running")
+    what.add_argument(
         "--predictions",
         type=a_path,
         metavar="FILE.npz",
         help="of nas.predict --split val (default: those in RUN)",
     )
-    p.add_argument("--out", type=a_path, metavar="DIR", help="where to write (default RUN/report)")
+    where = p.add_argument_group("where to")
+    where.add_argument("--out", type=a_path, metavar="DIR", help="where to write (default RUN/report)")
     return p
 
 

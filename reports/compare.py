@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("reports.compare", __doc__)
-    p.add_argument("runs", type=a_path, nargs="+", metavar="RUN", help="folders of two or more searches")
-    p.add_argument(
+    what = p.add_argument_group("what to compare")
+    what.add_argument("runs", type=a_path, nargs="+", metavar="RUN", help="folders of two or more searches")
+    where = p.add_argument_group("where to")
+    where.add_argument(
         "--out", type=a_path, metavar="DIR", help="where to write (default compare-A-B beside the first)"
     )
     return p

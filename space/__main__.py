@@ -57,18 +57,19 @@ def _parser() -> Parser:
     parser = Parser(
         prog="python -m space", description="Size of a feasible set, where its FLOPs go, a few samples."
     )
-    add_budget_flags(parser)
+    add_budget_flags(parser.add_argument_group("the budget"))
     add_space_flags(parser.add_argument_group("the space, for all stages or for each"))
     caps = parser.add_argument_group("caps beside the budget")
     add_cap_flags(caps)
     caps.add_argument(
         "--latency-table", type=a_path, metavar="FILE", help="made by python -m proxy_tasks.latency calibrate"
     )
-    parser.add_argument(
+    shown = parser.add_argument_group("what to show")
+    shown.add_argument(
         "--samples", type=int, default=5, metavar="N", help="architectures to show (default 5)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the samples (default 0)")
-    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    shown.add_argument("--seed", type=int, default=0, metavar="N", help="of the samples (default 0)")
+    shown.add_argument("--json", action="store_true", help="everything as JSON")
     return parser
 
 

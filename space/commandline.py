@@ -32,22 +32,59 @@ ADVICE = {  # what the operating system's few words do not say
 }
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """The docstring as it is written, and every flag with its default."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text, value = action.help or "", action.default
+        untold = value in (None, argparse.SUPPRESS, "", (), []) or isinstance(value, bool)
+        if untold or not action.option_strings:
+            return text
+        parts = value if isinstance(value, list | tuple) else [value]
+        shown = " ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
+        said = "default" in text or f"({shown}" in text
+        return text if said else f"{text} ({shown})".strip()
+
+
 class Parser(argparse.ArgumentParser):
-    """argparse's own, but for what it prints where a request cannot be parsed.
+    """argparse's own, but for what it prints where a request cannot be parsed, and --version.
 
     argparse prints its usage text above the sentence, and a tired person reads the wrong one of the two.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": Help, **kwargs})
+        self.add_argument("--version", action=_Version)
 
     def error(self, message: str) -> NoReturn:
         """End with status 2; `message` already says which argument, and what was given."""
         self.exit(2, f"{name_of(self)}: {message}; {self.prog} --help says what it takes\n")
 
 
+class _Version(argparse.Action):
+    """Print which release this is, read only when asked, and end."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **_: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help="print the release and end")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"jmlr-nas {version()}")
+        parser.exit()
+
+
+def version() -> str:
+    """The release that is installed; 'unknown' in a tree that nothing was installed from."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("jmlr-nas")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def parser_of(module: str, text: str | None) -> Parser:
     """The parser of `python -m MODULE`, with the module's docstring as its help."""
-    return Parser(
-        prog=f"python -m {module}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return Parser(prog=f"python -m {module}", description=text)
 
 
 def name_of(parser: argparse.ArgumentParser) -> str:

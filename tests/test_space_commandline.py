@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -10,12 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from space.commandline import parser_of
+
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
     *("space.__main__", "proxy_tasks.check", "proxy_tasks.synthesize", "reports.build", "reports.compare"),
     *(f"nas.{name}.__main__" for name in ("search", "retrain", "ensemble", "predict", "export")),
     "nas.status",
     "proxy_tasks.latency.__main__",
+    "proxy_tasks.proxies",
+    "proxy_tasks.bench.__main__",
+    "nas.__main__",
 ]
 
 
@@ -36,6 +42,45 @@ def test_a_command_that_cannot_be_parsed_is_one_sentence_with_status_2(capsys, m
     assert ended.value.code == 2 and printed.out == ""
     assert printed.err.count("\n") == 1 and "usage" not in printed.err
     assert f"python -m {module.removesuffix('.__main__')} --help says what it takes" in printed.err
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_groups_every_flag_and_names_its_default(capsys, module):
+    with pytest.raises(SystemExit) as ended:
+        import_module(module).main(["--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    options = shown.rpartition("\noptions:\n")[2].split("\n\n")[0]
+    flags = [line.split()[0].rstrip(",") for line in options.splitlines() if line.strip().startswith("-")]
+    assert set(flags) <= {"-h", "--version"}, "flags stand in groups that say what they are about"
+    assert "positional arguments" not in shown
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_every_command_says_which_release_it_is(capsys, module):
+    with pytest.raises(SystemExit) as ended:
+        import_module(module).main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"jmlr-nas (\d+\.\d+\S*|unknown)\n", capsys.readouterr().out)
+
+
+def test_a_default_is_shown_where_the_help_does_not_say_it(capsys):
+    parser = parser_of("x", "What it does.")
+    parser.add_argument("--count", type=int, default=3, help="of them")
+    parser.add_argument("--said", default="a", help="letter (default a)")
+    parser.add_argument("--loud", action="store_true", help="or not")
+    shown = " ".join(parser.format_help().split())
+    assert "of them (3)" in shown and "letter (default a)" in shown and shown.endswith("or not")
+
+
+def test_nas_alone_lists_the_commands(capsys):
+    from nas.__main__ import main
+
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    internal = ("nas", "proxy_tasks.bench")
+    names = [m.removesuffix(".__main__") for m in COMMANDS]
+    assert [name for name in names if f"python -m {name} " not in shown and name not in internal] == []
 
 
 def test_no_module_makes_a_parser_of_another_kind():

@@ -31,20 +31,24 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("nas.ensemble", __doc__)
-    p.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, with networks in retrain/")
-    p.add_argument(
+    what = p.add_argument_group("what to average")
+    what.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, with networks in retrain/")
+    what.add_argument(
         "--members", nargs="+", default=(), metavar="NAME", help="folders under retrain/; default all"
     )
-    p.add_argument(
+    what.add_argument(
         "--budget", metavar="B", help="most multiply-adds of all members together, e.g. 10.3GFLOPs"
     )
-    p.add_argument(
+    how = p.add_argument_group("how")
+    how.add_argument(
         "--no-flip", dest="flip", action="store_false", help="no averaging with the mirrored image"
     )
-    p.add_argument(
+    how.add_argument(
         "--frames", type=int, default=200, help="images a subject to select on; 0 is all (default 200)"
     )
-    p.add_argument("--seed", type=int, default=0, help="of the division of the validation subjects in halves")
+    how.add_argument(
+        "--seed", type=int, default=0, help="of the division of the validation subjects in halves"
+    )
     add_where(p)
     return p
 

@@ -38,13 +38,15 @@ FORMATS = tuple(MODULES)
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("nas.export", __doc__)
-    p.add_argument(
+    what = p.add_argument_group("what to export")
+    what.add_argument(
         "source", metavar="RUN_OR_SPEC", help="a run's folder, a spec file, or a name such as resnet34"
     )
-    p.add_argument("--format", nargs="+", choices=FORMATS, default=["json"], help="default json")
-    p.add_argument("--out", type=a_path, metavar="DIR", help="default RUN/export, or export for a spec")
-    p.add_argument("--member", metavar="NAME", help="a folder under RUN/retrain; default the best")
-    p.add_argument(
+    how = p.add_argument_group("as what, and where to")
+    how.add_argument("--format", nargs="+", choices=FORMATS, default=["json"], help="default json")
+    how.add_argument("--out", type=a_path, metavar="DIR", help="default RUN/export, or export for a spec")
+    what.add_argument("--member", metavar="NAME", help="a folder under RUN/retrain; default the best")
+    how.add_argument(
         "--batch", type=int, default=1, metavar="N", help="of the ONNX file of fixed size (default 1)"
     )
     return p

@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("nas.predict", __doc__)
-    p.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, with networks in retrain/")
-    p.add_argument("--split", choices=("val", "test"), required=True, help="val: the validation subjects")
-    p.add_argument("--out", type=a_path, required=True, metavar="FILE.npz")
-    p.add_argument("--member", metavar="NAME", help="a folder under retrain/, 'best' or 'ensemble'")
-    p.add_argument("--trainval", action="store_true", help="the twins that were trained on all subjects")
-    p.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image")
-    p.add_argument("--overlay", type=int, default=0, metavar="N", help="pictures of meshes over images")
-    p.add_argument("--skip-missing", action="store_true", help="leave out images without usable landmarks")
+    what = p.add_argument_group("whose prediction, of what")
+    what.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, with networks in retrain/")
+    what.add_argument("--split", choices=("val", "test"), required=True, help="val: the validation subjects")
+    how = p.add_argument_group("how and where to")
+    how.add_argument("--out", type=a_path, required=True, metavar="FILE.npz")
+    what.add_argument("--member", metavar="NAME", help="a folder under retrain/, 'best' or 'ensemble'")
+    what.add_argument("--trainval", action="store_true", help="the twins that were trained on all subjects")
+    how.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image")
+    how.add_argument("--overlay", type=int, default=0, metavar="N", help="pictures of meshes over images")
+    what.add_argument("--skip-missing", action="store_true", help="leave out images without usable landmarks")
     add_where(p)
     return p
 

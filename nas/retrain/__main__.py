@@ -54,8 +54,8 @@ SCHEDULE = {  # fields of proxy_tasks.proxy.Proxy
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("nas.retrain", __doc__)
-    p.add_argument("run", type=a_path, metavar="RUN", help="folder of a search")
     what = p.add_argument_group("what to train")
+    what.add_argument("run", type=a_path, metavar="RUN", help="folder of a search")
     what.add_argument(
         "--top", type=int, default=1, metavar="K", help="best architectures of the search (default 1)"
     )

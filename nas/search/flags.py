@@ -19,7 +19,6 @@ def parser(description: str) -> Parser:
         prog="python -m nas.search",
         description=first,
         epilog=rest,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
     _what(made.add_argument_group("what to search"))

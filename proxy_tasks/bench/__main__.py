@@ -21,7 +21,7 @@ from space.commandline import Parser
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m proxy_tasks.bench", description=(__doc__ or "").split("\n")[0])
-    doors = parser.add_subparsers(dest="door", required=True)
+    doors = parser.add_subparsers(dest="door", required=True, title="what to do")
     build = doors.add_parser("build", help="train what is missing")
     build.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="people to train and validate on"

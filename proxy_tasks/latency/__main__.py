@@ -31,17 +31,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = parser_of("proxy_tasks.latency", __doc__)
-    does = parser.add_subparsers(dest="do", required=True, metavar="calibrate|validate|show")
+    does = parser.add_subparsers(
+        dest="do", required=True, metavar="calibrate|validate|show", title="what to do"
+    )
     calibrate = does.add_parser("calibrate", help="time networks and make the table")
     validate = does.add_parser("validate", help="time other networks and say how far off the table is")
     show = does.add_parser("show", help="print what the table predicts")
     for each in (calibrate, validate, show):
-        _add_conditions(each)
-        each.add_argument("--table", type=a_path, metavar="FILE", help="instead of the one in the cache")
+        conditions = each.add_argument_group("what is timed, and how")
+        _add_conditions(conditions)
+        conditions.add_argument(
+            "--table", type=a_path, metavar="FILE", help="instead of the one in the cache"
+        )
     for each in (calibrate, validate):
-        add_budget_flags(each)
-        add_space_flags(each)
-        each.add_argument("--quiet", action="store_true", help="no progress on stderr")
+        networks = each.add_argument_group("which networks")
+        add_budget_flags(networks)
+        add_space_flags(networks)
+        networks.add_argument("--quiet", action="store_true", help="no progress on stderr")
     calibrate.add_argument("--seconds", type=float, default=200.0, help="of timing, at most (200)")
     calibrate.add_argument("--seed", type=int, default=0, help="of the networks (0)")
     validate.add_argument("--networks", type=int, default=60, help="to time (60)")
