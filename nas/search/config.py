@@ -25,6 +25,7 @@ class SearchConfig:
     max_activations: str | None = None
     max_latency: str | None = None
     strategy: str = "tpe"
+    per_second: bool = False
     scheduler: str = "none"
     trials: int | None = None
     rounds: int = 1

@@ -61,6 +61,9 @@ def _how(group: Any) -> None:
         help="of python -m proxy_tasks.latency (this device's in the cache)",
     )
     group.add_argument("--strategy", metavar="NAME", help="random, qmc, tpe, gp or evolution (tpe)")
+    group.add_argument(
+        "--per-second", action="store_true", help="tpe: weigh gain by the predicted time of a run (off)"
+    )
     group.add_argument("--scheduler", metavar="NAME", help="none, or asha to stop poor runs early (none)")
     group.add_argument(
         "--trials", type=int, metavar="N", help="architectures to propose (64; 4 without a GPU)"

@@ -52,6 +52,7 @@ class Plan:
     seed: int
     max_hours: float | None
     demonstration: bool
+    per_second: bool = False
     cost: Cost | None = None  # what is minimised beside L_error
     table: LatencyTable | None = None  # that predicts milliseconds
 
@@ -136,6 +137,8 @@ def resolve(
     _one_of("--strategy", config.strategy, STRATEGIES)
     _one_of("--scheduler", config.scheduler, SCHEDULERS)
     _one_of("--launcher", config.launcher, LAUNCHERS)
+    if config.per_second and config.strategy != "tpe":
+        raise ValueError(f"--per-second goes with --strategy tpe alone, not with {config.strategy}")
     cost = find_cost(config, table)
     budget = Budget.parse(config.budget, config.tolerance)
     space = Space.from_dict(config.space)
@@ -165,6 +168,7 @@ def resolve(
         seed=config.seed,
         max_hours=config.max_hours,
         demonstration=small and config.trials is None and config.objective is None,
+        per_second=config.per_second,
         cost=cost,
         table=table,
     )

@@ -41,9 +41,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.record.objectives import Cost
 from nas.record.store import Store
+from nas.search.per_second import PerSecondTPE
 from nas.search.plan import STRATEGIES
 from nas.search.two_objectives import TwoObjectives
 from space import ArchSpec, FeasibleSet
+from space.arrays import Floats, Ints
 
 COORDINATES = tuple(f"u{i}" for i in range(1, 9))
 STARTUP = 10  # uniform proposals before tpe and gp begin to model
@@ -149,14 +151,19 @@ class Suggester:
         round_: int = 1,
         trials: int = 100,
         cost: Cost | None = None,
+        shares: Callable[[Ints], Floats] | None = None,
     ) -> None:
-        """cost: what is minimised beside L_error; a front is then sought, not one architecture."""
+        """cost: what is minimised beside L_error; a front is then sought, not one architecture.
+
+        shares: predicted times of a table of architectures, by which TPE then divides what it hopes to gain.
+        """
         if strategy not in STRATEGIES:
             raise ValueError(f"a strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
         self._store, self._feasible, self._strategy = store, feasible, strategy
         self._seed, self._round, self._trials = seed, round_, trials
         self._study_id = store.ensure_study(study)
         self._name = store.study_name(study)
+        self._shares = shares
         self._shown: Any = store.storage  # to samplers
         if cost is not None:
             self._shown = TwoObjectives(store.storage, feasible, cost, COORDINATES)
@@ -220,6 +227,11 @@ class Suggester:
         return _Distinct(self._model(int(rng.integers(2**31))), rng, self._is_new)
 
     def _model(self, seed: int) -> BaseSampler:
+        if self._strategy == "tpe" and self._shares is not None:
+            return PerSecondTPE(
+                self._seconds_of, COORDINATES,
+                n_startup_trials=STARTUP, multivariate=True, constant_liar=True, seed=seed,
+            )  # fmt: skip
         if self._strategy == "tpe":
             return optuna.samplers.TPESampler(
                 n_startup_trials=STARTUP, multivariate=True, constant_liar=True, seed=seed
@@ -230,6 +242,10 @@ class Suggester:
             )
         population = max(4, min(50, self._trials // 8))
         return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
+
+    def _seconds_of(self, points: Floats) -> Floats:
+        assert self._shares is not None, "asked for only where times are weighed"
+        return self._shares(self._feasible.from_unit_array(points))
 
     def _is_new(self, point: np.ndarray) -> bool:
         return self._feasible.from_unit(point).id not in self._seen()

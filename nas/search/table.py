@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.record.run_dir import RunDir
+from space.design import Space
 from space.files import write_json
 from space.latency import LatencyTable
 
@@ -31,15 +32,37 @@ def find_table(config: SearchConfig, run: RunDir, *, resumed: bool, needed: bool
         table = read_here(Path(config.latency_table)).table
     else:
         here = conditions_here(threads=cores(), block=config.space.get("block", "basic"))
-        if not needed and not table_file(here).exists():
-            return None
+        if not needed:
+            return _usable(table_file(here), config)
         table = find(here).table
     if table.conditions.block != config.space.get("block", "basic"):
         raise ValueError(
             f"the latency table is of {table.conditions.block} blocks, and the space has others: "
             "measure one with python -m proxy_tasks.latency calibrate --block"
         )
+    _require_cover(table, Space.from_dict(config.space))
     return table
+
+
+def _usable(path: Path, config: SearchConfig) -> LatencyTable | None:
+    """A table that nobody asked for: none where anything about it is wrong."""
+    try:
+        table = LatencyTable.load(path)
+        _require_cover(table, Space.from_dict(config.space))
+    except ValueError:
+        return None
+    return table
+
+
+def _require_cover(table: LatencyTable, space: Space) -> None:
+    """ValueError where the space has widths that the table does not reach."""
+    for stage, choices in enumerate(space.width_choices):
+        grid = table.widths[stage]
+        if choices[0] < grid[0] or choices[-1] > grid[-1]:
+            raise ValueError(
+                f"the latency table holds widths {grid[0]} to {grid[-1]} in stage {stage + 1}, and the space "
+                f"has {choices[0]} to {choices[-1]}: calibrate with the space's own flags"
+            )
 
 
 def keep_table(run: RunDir, table: LatencyTable) -> None:
