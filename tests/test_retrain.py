@@ -22,7 +22,7 @@ from nas.retrain.__main__ import SCHEDULE as SETTINGS
 from nas.retrain.__main__ import main, parser
 from nas.retrain.folder import RetrainFolder
 from nas.retrain.job import RetrainJob
-from nas.retrain.on_ray import _reason
+from nas.retrain.on_ray import reason
 from nas.retrain.request import schedule, searched_data
 from nas.retrain.run import progress_line
 from nas.retrain.train import train
@@ -397,8 +397,8 @@ Traceback (most recent call last):
     raise RuntimeError("the data set has changed")
 RuntimeError: the data set has changed
 """
-    assert _reason(RuntimeError(report)) == "the data set has changed"
-    assert _reason(RuntimeError()) == "RuntimeError"
+    assert reason(RuntimeError(report)) == "the data set has changed"
+    assert reason(RuntimeError()) == "RuntimeError"
 
 
 @pytest.mark.slow

@@ -5,8 +5,9 @@
 Trains the K best architectures, the control, and any --spec under the `full` proxy
 (the paper's schedule: 256x256, 40 epochs, batch 512), one after another, each as a
 Ray Train job with DDP over --gpus processes; without GPUs the processes are CPU ones
-that talk over gloo. Every number of the schedule has a flag. The learning rate is
-meant at a batch of 512 and follows the batch.
+that talk over gloo. With --parallel every network has one GPU to itself, and --gpus
+of them train side by side: no GPU waits for another. Every number of the schedule
+has a flag. The learning rate is meant at a batch of 512 and follows the batch.
 
 Each run has runs/NAME/retrain/<arch>-<settings hash>-s<seed>/ with checkpoint.pt,
 best.pt, history.csv, metrics.json and tensorboard/. The same command goes on where a
@@ -25,6 +26,7 @@ from space.commandline import a_path, door, parser_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nas.retrain.request import Place
     from space.commandline import Parser
 
 SCHEDULE = {  # fields of proxy_tasks.proxy.Proxy
@@ -80,10 +82,13 @@ def parser() -> Parser:
     how.add_argument("--batch-per-gpu", type=int, metavar="I", help="instead of --batch: images a process")
     where = p.add_argument_group("where")
     where.add_argument(
-        "--gpus", type=int, metavar="N", help="processes of a run, one a GPU (default: all GPUs here, or 1)"
+        "--gpus", type=int, metavar="N", help="processes, one a GPU (default: all of a machine, or 1)"
     )
     where.add_argument(
         "--launcher", choices=("ray", "inprocess"), default="ray", help="inprocess: one process, no Ray"
+    )
+    where.add_argument(
+        "--parallel", action="store_true", help="several networks side by side, each on a GPU (or core) alone"
     )
     where.add_argument("--ray-address", metavar="A", help="cluster to join ('auto'); default: this machine")
     where.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -101,14 +106,27 @@ def _run(args: argparse.Namespace) -> int:
     from nas.retrain.request import plan_jobs, where_to_train
     from nas.retrain.run import in_process, run_jobs
 
-    place = where_to_train(args)
-    jobs = plan_jobs(args, place)
-    if place.launcher == "inprocess":
+    if args.launcher == "inprocess":
+        place = where_to_train(args)
+        jobs = plan_jobs(args, place)
         return run_jobs(jobs, args.run, in_process(args.run, place.device), quiet=args.quiet)
-    from nas.retrain.on_ray import RayLauncher
+    if args.ray_address is None:
+        return _on_ray(args, where_to_train(args))
+    from nas.retrain.on_ray import cluster_gpus
 
-    ray_jobs = RayLauncher(args.run, place.processes, place.gpu, args.ray_address)
-    return run_jobs(jobs, args.run, ray_jobs, quiet=args.quiet)
+    with cluster_gpus(args.ray_address) as gpus:
+        return _on_ray(args, where_to_train(args, gpus))
+
+
+def _on_ray(args: argparse.Namespace, place: Place) -> int:
+    from nas.retrain.request import plan_jobs
+    from nas.retrain.run import run_jobs
+
+    jobs = plan_jobs(args, place)
+    from nas.retrain.on_ray import OneByOne, SideBySide
+
+    launcher = (SideBySide if args.parallel else OneByOne)(args.run, place, args.ray_address)
+    return run_jobs(jobs, args.run, launcher, at_once=place.at_once, quiet=args.quiet)
 
 
 if __name__ == "__main__":

@@ -30,26 +30,36 @@ class Place:
     processes: int
     gpu: bool
     device: str
+    at_once: int = 1  # jobs side by side
 
 
-def where_to_train(args: argparse.Namespace) -> Place:
-    """ValueError where the processes cannot be had as asked."""
+def where_to_train(args: argparse.Namespace, cluster: tuple[int, int] | None = None) -> Place:
+    """ValueError where the processes cannot be had as asked.
+
+    `cluster` has the GPUs of a cluster that is joined, all and those of its best node: it is asked, and not
+    this machine, which may be a head without one.
+    """
     import torch
 
-    here = torch.cuda.device_count() if args.device != "cpu" else 0
-    gpu = bool(here) or (args.device == "cuda" and args.ray_address is not None)
+    here = torch.cuda.device_count()
+    if cluster is not None:
+        here = cluster[0] if args.parallel else cluster[1]
+    gpu = bool(here) and args.device != "cpu"
     if args.device == "cuda" and not gpu:
-        raise ValueError(
-            "--device cuda, but no GPU is visible here: give --device cpu, or a cluster by --ray-address"
-        )
-    processes = args.gpus if args.gpus is not None else (1 if args.launcher == "inprocess" else here or 1)
+        missing = "no GPU is visible here" if cluster is None else "no node of the cluster has a GPU"
+        other = ", or a cluster by --ray-address" if cluster is None else ""
+        raise ValueError(f"--device cuda, but {missing}: give --device cpu{other}")
+    alone = args.launcher == "inprocess"
+    processes = args.gpus if args.gpus is not None else (1 if alone else here if gpu else 1)
     if processes < 1:
         raise ValueError(f"--gpus is the number of processes, at least 1, not {processes}")
-    if args.launcher == "inprocess" and processes > 1:
-        raise ValueError(
-            f"--launcher inprocess trains in one process: leave out --gpus {processes}, or use ray"
-        )
-    return Place(args.launcher, processes, gpu, "cuda" if gpu else "cpu")
+    if alone and (processes > 1 or args.parallel):
+        what = "--parallel" if args.parallel else f"--gpus {processes}"
+        raise ValueError(f"--launcher inprocess trains in one process: leave out {what}, or use ray")
+    device = "cuda" if gpu else "cpu"
+    if args.parallel:
+        return Place(args.launcher, 1, gpu, device, at_once=processes)
+    return Place(args.launcher, processes, gpu, device)
 
 
 def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:

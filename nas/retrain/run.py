@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -35,7 +36,12 @@ def in_process(run: Path, device: str) -> Iterator[Launch]:
 
 
 def run_jobs(
-    jobs: Sequence[RetrainJob], run: Path, launcher: AbstractContextManager[Launch], *, quiet: bool = False
+    jobs: Sequence[RetrainJob],
+    run: Path,
+    launcher: AbstractContextManager[Launch],
+    *,
+    at_once: int = 1,
+    quiet: bool = False,
 ) -> int:
     """Train what is not finished yet; the exit status. Others' chatter goes to the run's log.txt."""
     failed: list[str] = []
@@ -48,8 +54,7 @@ def run_jobs(
                 say(shown, f"{job.folder_name}: complete already")
         if todo:
             with launcher as launch:
-                for job in todo:
-                    failed += _train_one(job, run, launch, shown)
+                failed += _train_all(todo, run, launch, shown, at_once)
     print(summary(jobs, run))
     for sentence in failed:
         print(sentence, file=sys.stderr)
@@ -89,6 +94,28 @@ def require_own(file: Path, job: RetrainJob, outputs: int, target: dict[str, Any
     else:
         return
     raise RunError(f"{file} is of {why}: move its folder away to train from the start")
+
+
+def _train_all(
+    jobs: Sequence[RetrainJob], run: Path, launch: Launch, stream: TextIO | None, at_once: int
+) -> list[str]:
+    """Sentences about what went wrong. Side by side in threads that Ctrl-C need not wait for."""
+    failed: list[str] = []
+    todo = iter(jobs)  # one for all threads, and next() of it is atomic
+
+    def work() -> None:
+        for job in todo:
+            failed.extend(_train_one(job, run, launch, stream))
+
+    if at_once == 1:
+        work()
+        return failed
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(at_once, len(jobs)))]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        time.sleep(POLL)
+    return failed
 
 
 def _train_one(job: RetrainJob, run: Path, launch: Launch, stream: TextIO | None) -> list[str]:
