@@ -267,3 +267,19 @@ def test_bad_requests_are_one_sentence_and_write_nothing(retrained, tmp_path, wc
         message = capsys.readouterr().err
         assert said in message and message.count("\n") == 1
         assert not out.exists()
+
+
+def test_an_export_names_what_it_took_and_what_comes_next(retrained, tmp_path, capsys):
+    assert main([str(retrained), "--out", str(tmp_path / "a")]) == 0
+    shown = capsys.readouterr().out
+    assert "exporting d1-" in shown and "L_error" in shown and "the best of 3 that were retrained" in shown
+    assert "next: search near it" in shown
+
+
+def test_one_retrained_folder_is_exported_alone(retrained, tmp_path, capsys):
+    folders = sorted(path for path in (retrained / "retrain").iterdir() if path.is_dir())
+    for folder in folders[:2]:
+        assert main([str(folder), "--out", str(tmp_path / folder.name)]) == 0
+        assert f"exporting {folder.name}, L_error" in capsys.readouterr().out
+    assert main([str(folders[0]), "--member", folders[1].name, "--out", str(tmp_path / "b")]) == 2
+    assert "is one network already" in capsys.readouterr().err

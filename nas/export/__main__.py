@@ -1,6 +1,7 @@
 """Hand an architecture, and its weights where it was trained, to another program.
 
     python -m nas.export runs/NAME --format json jmlr timm scrfd onnx --out DIR
+    python -m nas.export runs/NAME/retrain/FOLDER --format onnx
     python -m nas.export resnet34 --format json --out DIR
 
 json   spec.json: architecture, cost by two counters, scores, provenance; has a JSON Schema
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 
 MODULES = {"json": "document", "jmlr": "jmlr", "timm": "timm_resnet", "scrfd": "scrfd", "onnx": "onnx_file"}
 FORMATS = tuple(MODULES)
+NEXT = {
+    "json": "search near it by nas.search --seed-arch FILE, or train it by nas.retrain RUN --spec FILE",
+    "jmlr": "copy resnet_jmlr.py over reconstruction/jmlr/backbones/resnet_jmlr.py; its first lines say how",
+    "timm": "timm.models.resnet.ResNet(**args) and load_state_dict; docs/final.md has the lines",
+    "scrfd": "put `backbone` into the `model` of an SCRFD config, pretrained= the .pth file",
+    "onnx": "onnxruntime.InferenceSession(FILE).run(None, {'images': (b, 3, S, S) float32 in [-1, 1]})",
+}
 
 
 def parser() -> Parser:
@@ -40,7 +48,9 @@ def parser() -> Parser:
     p = parser_of("nas.export", __doc__)
     what = p.add_argument_group("what to export")
     what.add_argument(
-        "source", metavar="RUN_OR_SPEC", help="a run's folder, a spec file, or a name such as resnet34"
+        "source",
+        metavar="WHAT",
+        help="a run, a folder under its retrain/, a spec file, or a name like resnet34",
     )
     how = p.add_argument_group("as what, and where to")
     how.add_argument("--format", nargs="+", choices=FORMATS, default=["json"], help="default json")
@@ -65,7 +75,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.batch < 1:
         raise ValueError(f"--batch is a number of images, at least 1, not {args.batch}")
     source = open_source(args.source, args.member)
-    out = args.out or (Path(args.source) / "export" if Path(args.source).is_dir() else Path("export"))
+    out = args.out or _beside(Path(args.source))
     for name in args.format:
         if source.formats and name not in source.formats:
             raise ValueError(
@@ -75,6 +85,7 @@ def _run(args: argparse.Namespace) -> int:
         claimed(out / name, inside=args.out is None)
     if "onnx" in args.format:
         onnx_file.require(source)  # before another format is written
+    print(f"exporting {source.taken}")
     written: list[str] = []
     for name in dict.fromkeys(args.format):
         try:
@@ -83,8 +94,16 @@ def _run(args: argparse.Namespace) -> int:
             whole = f"only {', '.join(written)} was written" if written else "nothing was written"
             raise KeyboardInterrupt(whole) from None
         written.append(name)
-        print(f"{name}: {', '.join(map(str, done.files))}\n  {done.proof}")
+        print(f"{name}: {', '.join(map(str, done.files))}\n  {done.proof}\n  next: {NEXT[name]}")
     return 0
+
+
+def _beside(source: Path) -> Path:
+    """Where exports go unless somebody says: into the run, or here for a spec."""
+    from nas.export.from_run import is_retrained, run_of
+
+    run = run_of(source) if is_retrained(source) else source
+    return run / "export" if run.is_dir() else Path("export")
 
 
 def write(name: str, source: Source, folder: Path, batch: int = 1) -> Written:

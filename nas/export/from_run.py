@@ -11,7 +11,7 @@ from nas.record.select import select
 from nas.record.store import Store, TrialRecord
 from nas.retrain.folder import weights_hash
 from nas.retrain.trained import Member, MemberError, best_of, find_members
-from proxy_tasks.kind import DEFAULT, SCORE, find_kind
+from proxy_tasks.kind import DEFAULT, SCORE, Score, find_kind
 from space.arch import ArchSpec
 from space.plan import OUTPUTS
 from space.specfile import read_spec, reference_name
@@ -21,17 +21,24 @@ PARTS = ("v1_v2_mm", "v1_v3_mm", "v1_v4_x10_mm", "median_mm", "failed_share")
 
 def open_source(target: str, member: str | None = None) -> Source:
     """What to export. A run gives its best retrained network, or the named one, with its weights;
-    where nothing was retrained, the architecture that its search found best, without weights."""
+    where nothing was retrained, the architecture that its search found best, without weights. A folder
+    under RUN/retrain gives the network that was trained there."""
     path = Path(target)
+    if is_retrained(path):
+        if member is not None:
+            raise ValueError(f"--member picks a network of a run, and {target} is one network already")
+        path, member = run_of(path), path.resolve().name
     if not path.is_dir():
         if member is not None:
             raise ValueError(f"--member picks a network of a run, and {target!r} is no run's folder")
         arch = read_spec(target)
-        return Source(arch, OUTPUTS, reference_name(arch))
+        name = reference_name(arch)
+        return Source(arch, OUTPUTS, name, taken=f"{name or arch.id}, without weights")
     facts = RunDir(path).read()
     chosen = find_member(path, member)
     if chosen is not None:
-        return _trained(path, facts, chosen)
+        why = "" if member else f", the best of {_counted(path)}"
+        return _trained(path, facts, chosen, why)
     records = Store.open(path).records()
     best = select(records).best
     if best is None:
@@ -39,7 +46,24 @@ def open_source(target: str, member: str | None = None) -> Source:
     scores = search_scores(records, best.arch)
     outputs = facts.get("data", {}).get("outputs", OUTPUTS)
     origin = provenance(path, facts)
-    return Source(best.arch, outputs, best.name, None, 256, scores, origin, formats_of(facts))
+    name = f"{best.arch.id}{f' ({best.name})' if best.name else ''}"
+    taken = f"{name}, the search's best at {best.fidelity}; no weights, as nothing was retrained"
+    return Source(best.arch, outputs, best.name, None, 256, scores, origin, taken, formats_of(facts))
+
+
+def is_retrained(path: Path) -> bool:
+    """Whether it is a folder that nas.retrain wrote."""
+    return path.resolve().parent.name == "retrain" and (path / "metrics.json").is_file()
+
+
+def run_of(folder: Path) -> Path:
+    """The run that a folder of nas.retrain lies in."""
+    return folder.resolve().parent.parent
+
+
+def _counted(run: Path) -> str:
+    count = len(find_members(run))
+    return "one that was retrained" if count == 1 else f"{count} that were retrained"
 
 
 def find_member(run: Path, name: str | None) -> Member | None:
@@ -55,15 +79,18 @@ def find_member(run: Path, name: str | None) -> Member | None:
     raise MemberError(f"{run} has no finished retraining {name!r}: there are {known}")
 
 
-def _trained(run: Path, facts: dict[str, Any], member: Member) -> Source:
+def _trained(run: Path, facts: dict[str, Any], member: Member, why: str) -> Source:
     state, epoch = member.weights(), member.record["best"]["epoch"]
     scores = (retrain_score(member), *search_scores(Store.open(run).records(), member.arch))
     origin = provenance(run, facts)
     origin["checkpoint"] = {"folder": member.name, "epoch": epoch, "weights_sha256": weights_hash(state)}
-    origin["data"] = {"id": member.record["data_id"], "topology": member.record["topology"]["id"]}
     record = member.record
+    mesh = {"topology": record["topology"]["id"]} if "topology" in record else {}
+    origin["data"] = {"id": record["data_id"], **mesh}
+    score = "trained on everybody" if member.trainval else Score.of(record).text(member.l_error_mm)
+    taken = f"{member.name}, {score} at epoch {epoch}{why}"
     return Source(
-        member.arch, record["outputs"], record["name"], state, member.resolution, scores, origin,
+        member.arch, record["outputs"], record["name"], state, member.resolution, scores, origin, taken,
         formats_of(facts),
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ class Source:
     resolution: int = 256  # pixels, the side of the crop that the weights were trained on
     scores: tuple[dict[str, Any], ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    taken: str = ""  # what was taken, and why this one, in words
     formats: tuple[str, ...] = ()  # that mean something for the network's task; () all
 
     def model(self) -> ResNet:
