@@ -1,0 +1,151 @@
+"""What each strategy pays on a table of trained networks to come within half a percent of the best.
+
+    python tests/bench/bench_replay.py docs/evidence/cpu-1.2G.jsonl [--table cpu-1.2G] [--replays 100]
+        [--most 100] [--strategies random,tpe] [--within 0.005] [--results FILE]
+
+A replay is a search through the driver, the samplers, the rungs and the store of nas.search, on the table and
+a surrogate of it (nas/trials/replay.py), from the control's three runs on. It ends when a proposal within
+--within of the best is complete, by the error that the surrogate expects without seed noise; the best is that
+of 50,000 uniform architectures and the table's own. Paid is the device time of all runs, the control's and
+the part of stopped ones included. Replays that have not found one by --most proposals count as they stood
+(censored), so their quantiles are lower bounds. `random` without rungs is the protocol of RegNet and SCRFD.
+--results keeps a line of JSON for every finished replay and goes on from what the file holds. Counts of a
+simulation: the machine does not matter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+from nas.record.store import Store
+from nas.search.config import SearchConfig
+from nas.search.driver import Driver, Watcher
+from nas.search.plan import SCHEDULERS, STRATEGIES, Plan, resolve
+from nas.trials import inprocess
+from nas.trials.on_ray import Asha
+from nas.trials.replay import Replay
+from proxy_tasks.bench import rows as table_rows
+from proxy_tasks.bench.plan import TABLES, TablePlan
+from proxy_tasks.bench.surrogate import KINDS, Surrogate, better_kind, out_of_sample
+from proxy_tasks.bench.table import RunTable
+
+DRAWS = 50_000
+
+
+class Over(Exception):
+    """The replay has found what it was after, or proposed all it may."""
+
+
+class Referee(Watcher):
+    """Ends a replay."""
+
+    def __init__(self, target_mm: float, replay: Replay, most: int) -> None:
+        self._target, self._replay, self._most = target_mm, replay, most
+        self.proposals, self.found = 0, False
+
+    def finished(self, job: Any, state: str, l_error_mm: float | None, reason: str) -> None:
+        if job.role != "proposal":
+            return
+        self.proposals += 1
+        self.found = state == "complete" and self._replay.expected_mm(job.arch, job.proxy) <= self._target
+        if self.found or self.proposals >= self._most:
+            raise Over
+
+
+def replay_once(
+    plan: Plan, replay: Replay, target_mm: float, most: int, folder: Path
+) -> tuple[float, int, bool]:
+    """(device seconds paid, proposals, found) of one search."""
+    store = Store(optuna.storages.InMemoryStorage())
+    driver = Driver(plan, store, lambda study, number: folder / f"{study}_{number}")
+    referee = Referee(target_mm, replay, most)
+    driver.watchers.append(referee)
+    rungs = Asha(plan.proxy.validations, plan.proxy.id) if plan.scheduler == "asha" else None
+    with contextlib.suppress(Over):
+        inprocess.run_all(driver, replay, rungs)
+    return sum(r.seconds for r in store.records()), referee.proposals, referee.found
+
+
+def best_mm(surrogate: Surrogate, table: RunTable, plan: Plan) -> tuple[float, float]:
+    """The least expected error, mm, and the share of uniform draws within half a percent of it."""
+    draws = surrogate.curves(plan.feasible.draw_array(DRAWS, np.random.default_rng(7)))[:, -1]
+    best = float(min(draws.min(), surrogate.curves(table.rows)[:, -1].min()))
+    return best, float(np.mean(draws <= 1.005 * best))
+
+
+def report(name: str, found: list[tuple[float, int, bool]], base: list[tuple[float, int, bool]]) -> str:
+    """One row of the table."""
+    low, middle, high = np.quantile([paid / 3600 for paid, _, _ in found], [0.05, 0.5, 0.95])
+    ratio = np.median([paid for paid, _, _ in base]) / 3600 / middle if base else float("nan")
+    missed = sum(not ok for _, _, ok in found)
+    proposals = np.median([n for _, n, _ in found])
+    return (
+        f"{name:<18} {middle:7.2f} h ({low:.2f} to {high:.2f})  {proposals:5.0f} proposals  "
+        f"{ratio:5.2f}x cheaper than random  {missed} of {len(found)} not found"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("rows", type=Path, nargs="+")
+    parser.add_argument(
+        "--table", default="cpu-1.2G", choices=[k for k, v in TABLES.items() if isinstance(v, TablePlan)]
+    )
+    parser.add_argument("--replays", type=int, default=100)
+    parser.add_argument("--most", type=int, default=100)
+    parser.add_argument("--strategies", default=",".join(STRATEGIES))
+    parser.add_argument("--schedulers", default=",".join(SCHEDULERS))
+    parser.add_argument("--within", type=float, default=0.005)
+    parser.add_argument("--results", type=Path, default=os.devnull, metavar="FILE")
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    plan_of = TABLES[arguments.table]
+    assert isinstance(plan_of, TablePlan)
+    table = RunTable.of(table_rows.read(*arguments.rows))
+    for kind in KINDS:
+        found = out_of_sample(table, kind)
+        print(f"{kind}: RMSE {found.rmse_mm:.2f} mm out of sample (the mean of all {found.constant_mm:.2f}), "
+              f"tau {found.tau:.2f}, n {found.n}")  # fmt: skip
+    kind = better_kind(table).kind
+    replay = Replay([str(file) for file in arguments.rows], kind)
+    config = SearchConfig(plan_of.budget, tolerance=0.02, trials=arguments.most, finalists=1)
+    plan = resolve(config, gpus=0, proxy=plan_of.proxy)
+    best, share = best_mm(Surrogate.fit(table, kind), table, plan)
+    print(f"by the {kind}: best {best:.2f} mm, control {replay.expected_mm(plan.control, plan.proxy):.2f}, "
+          f"{share:.2%} of uniform draws within 0.5 % of the best")  # fmt: skip
+    known: dict[tuple, tuple] = {}
+    if arguments.results.is_file():
+        known = {
+            tuple(key): tuple(value)
+            for key, value in map(json.loads, arguments.results.read_text().splitlines())
+        }
+    base: list[tuple[float, int, bool]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for strategy in arguments.strategies.split(","):
+            for scheduler in arguments.schedulers.split(","):
+                results = []
+                for seed in range(arguments.replays):
+                    key = (strategy, scheduler, seed)
+                    if key not in known:
+                        one = replace(plan, strategy=strategy, scheduler=scheduler, seed=seed)
+                        target = best * (1 + arguments.within)
+                        known[key] = replay_once(one, replay, target, arguments.most, Path(folder))
+                        with open(arguments.results, "a") as file:
+                            file.write(json.dumps([key, known[key]]) + "\n")
+                    results.append(known[key])
+                base = base or results
+                print(report(f"{strategy} {scheduler}", results, base), flush=True)
+
+
+if __name__ == "__main__":
+    main()
