@@ -38,7 +38,7 @@ def status(run_dir: Path) -> dict[str, Any]:
     score = Score.of(about)
     selection, latencies = select(records), Latencies.of(about)
     front = front_sought(run, about, selection)
-    counts = Counter(r.state for r in records)
+    counts = Counter(r.state for r in records if r.role != "known")
     best, control = selection.best, selection.control
     reasons = Counter(r.reason for r in records if r.state == "failed")
     return {

@@ -88,6 +88,11 @@ class Run:
         """Whether the proposals are a uniform sample of the feasible set: then their EDF is the space's."""
         return self.strategy in ("random", "qmc")
 
+    @property
+    def own(self) -> list[TrialRecord]:
+        """All but what was known before the search began."""
+        return [record for record in self.records if record.role != "known"]
+
     def hours(self, records: Sequence[TrialRecord]) -> float:
         """Device hours of these runs: of a GPU, or of a core where they had none."""
         return device_hours(self.info, records)

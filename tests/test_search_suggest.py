@@ -115,8 +115,8 @@ def test_known_architectures_are_proposed_first_and_only_once(tmp_path):
 def test_a_carried_result_is_known_to_the_sampler_and_no_trial_of_the_record(tmp_path):
     store, suggester = suggest(tmp_path, "tpe")
     spec = WINDOW.draw(1, np.random.default_rng(0))[0]
-    suggester.carry(spec, 1.0)
-    suggester.carry(spec, 1.0)
+    suggester.carry(spec, 0, 1.0)
+    suggester.carry(spec, 0, 1.0)
     (trial,) = store.storage.get_all_trials(store.studies()["round1"])
     assert trial.value == 1.0 and store.records() == []
 

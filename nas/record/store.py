@@ -14,7 +14,7 @@ tests/test_record_store.py, tests/test_search_faults.py
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from nas.record.storage import SingleWriterJournal, sqlite_file, without_passwor
 from space import ArchSpec
 
 REPEATS = "repeats"  # the study of controls and re-runs
+KNOWN = "known"  # the study of runs that were made before this search (nas/search/known.py)
 STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -66,6 +67,7 @@ class TrialRecord:
     started: str
     finished: str
     hardware: str
+    by: str = ""  # who proposed it: a strategy, "uniform start", "--seed-arch"; for known runs their source
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -164,6 +166,15 @@ class Store:
         trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={"job": job})
         return self.storage.create_new_trial(self.ensure_study(study), trial)
 
+    def add_known(self, job: dict[str, Any], l_error_mm: float, curve: Sequence[float]) -> None:
+        """Record a run that was made elsewhere: complete, and free of charge here."""
+        trial = optuna.trial.create_trial(
+            value=l_error_mm,
+            intermediate_values=dict(enumerate(curve, start=1)),
+            user_attrs={"job": job, "end": {"reason": "", "parts": {}, "seconds": 0.0, "hardware": ""}},
+        )
+        self.storage.create_new_trial(self.ensure_study(KNOWN), trial)
+
     def claimed(self, study: str) -> list[int]:
         """Trials that were begun but never got as far as an architecture: a kill came in between."""
         trials = self.storage.get_all_trials(
@@ -231,6 +242,7 @@ def _to_record(study: str, trial: FrozenTrial) -> TrialRecord:
         started=_iso(trial.datetime_start),
         finished=_iso(trial.datetime_complete),
         hardware=end.get("hardware", ""),
+        by=job.get("by", ""),
     )
 
 

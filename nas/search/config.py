@@ -30,6 +30,7 @@ class SearchConfig:
     trials: int | None = None
     rounds: int = 1
     seed_arch: tuple[str, ...] = ()
+    warm_start: tuple[str, ...] = ()
     repeats: int = 3
     finalists: int | None = None
     race_epochs: float | None = None
@@ -66,7 +67,8 @@ class SearchConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SearchConfig:
         """Inverse of to_dict."""
-        return cls(**{**values, "seed_arch": tuple(values.get("seed_arch", ()))})
+        several = {name: tuple(values.get(name, ())) for name in ("seed_arch", "warm_start")}
+        return cls(**{**values, **several})
 
     def replace(self, **changes: Any) -> SearchConfig:
         """The same with some fields changed, checked again."""

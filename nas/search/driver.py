@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.record.storage import StoreError
-from nas.record.store import REPEATS, Store, TrialRecord
+from nas.record.store import KNOWN, REPEATS, Store, TrialRecord
 from nas.search import race
 from nas.search.front_race import FrontRace
 from nas.search.pace import Pace
@@ -96,6 +96,7 @@ class Driver:
         self._among: Any = race if plan.cost is None else FrontRace(plan.cost)
         self._rounds: list[Round] = []
         self._begun = 0  # proposals of the current round
+        self._told: set[tuple[str, str, int, str]] = set()  # runs that a round's strategy was told of
         self._set_up()
 
     def _set_up(self) -> None:
@@ -104,7 +105,7 @@ class Driver:
         records = self.store.records()
         for r in records:
             self._seeds.setdefault((r.arch.id, r.fidelity), set()).add(r.seed)
-            if r.state == "complete" and r.fidelity == plan.proxy.id:
+            if r.state == "complete" and r.fidelity == plan.proxy.id and r.role != "known":
                 self._note_time(r.arch, r.seconds)
         self._resume(records)
         self._open_round(Round(1, plan.study(1), plan.feasible, plan.trials_in_first_round()))
@@ -209,15 +210,28 @@ class Driver:
         if self._begun >= current.trials or self._must_stop_proposing():
             return False
         with self.store.batch():
+            self._tell_what_is_known()
             self._hand_out(current, self._suggester.claim())
         return True
+
+    def _tell_what_is_known(self) -> None:
+        """Let a strategy that learns learn from runs that it did not propose, the control's among them."""
+        if self.plan.strategy in ("random", "qmc"):
+            return
+        study, feasible = self._rounds[-1].study, self._rounds[-1].feasible
+        for r in (*self.store.records(KNOWN), *self.store.records(REPEATS)):
+            if r.fidelity != self.plan.proxy.id or r.l_error_mm is None or (study, *r.key) in self._told:
+                continue
+            self._told.add((study, *r.key))
+            if r.arch in feasible:
+                self._suggester.carry(r.arch, r.seed, r.l_error_mm)
 
     def _hand_out(self, current: Round, trial_id: int) -> None:
         """Make a claimed trial a job: the architecture enters the store before it leaves here."""
         proposal = self._suggester.propose(trial_id)
         seed = self._free_seed(proposal.arch, self.plan.proxy)
         entry = self._entry("proposal", proposal.arch, seed, self.plan.proxy, current.number)
-        entry |= {"unit": list(proposal.unit), "feasible_id": current.feasible.id}
+        entry |= {"unit": list(proposal.unit), "feasible_id": current.feasible.id, "by": proposal.by}
         self.store.begin(trial_id, entry)
         self._begun += 1
         self._enter(current.study, trial_id, "proposal", proposal.arch, seed, self.plan.proxy)
@@ -287,7 +301,7 @@ class Driver:
         if self.plan.strategy not in ("random", "qmc"):
             for r in first:
                 if r.l_error_mm is not None and r.arch in narrowed:
-                    self._suggester.carry(r.arch, r.l_error_mm)
+                    self._suggester.carry(r.arch, r.seed, r.l_error_mm)
         said = f"round 2 draws from {narrowed.left:,} of the {self.plan.feasible.left:,} architectures"
         done = sum(r.l_error_mm is not None for r in first)
         if done < ENOUGH_TO_NARROW:

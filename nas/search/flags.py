@@ -75,6 +75,9 @@ def _how(group: Any) -> None:
         "--seed-arch", action="append", metavar="NAME|FILE", help="propose this first; repeatable"
     )
     group.add_argument(
+        "--warm-start", action="append", metavar="RUN|FILE", help="learn from these runs first; repeatable"
+    )
+    group.add_argument(
         "--repeats", type=int, metavar="N", help="seeds of the control and of each finalist (3)"
     )
     group.add_argument(
@@ -127,8 +130,8 @@ def fields_given(given: argparse.Namespace) -> dict[str, Any]:
     values = {name: value for name, value in vars(given).items() if name in known}
     if space := space_fields(given):
         values["space"] = space
-    if "seed_arch" in values:
-        values["seed_arch"] = tuple(values["seed_arch"])
+    for several in {"seed_arch", "warm_start"} & set(values):
+        values[several] = tuple(values[several])
     return values
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from nas.record.select import Estimate, estimates, pooled_noise, seed_groups, tied_with_best
 from nas.record.store import TrialRecord
@@ -38,13 +39,16 @@ class Repeat:
 
 
 def finalists(records: Sequence[TrialRecord], fidelity: str, control: ArchSpec, count: int) -> list[ArchSpec]:
-    """The `count` proposals with the lowest first L_error, which are worth re-running."""
-    first: dict[str, tuple[float, ArchSpec]] = {}
+    """The `count` architectures with the lowest first L_error, which are worth re-running.
+
+    Of proposals and of what was known before; the mean where there are several such runs.
+    """
+    first: dict[ArchSpec, list[float]] = {}
     for r in records:
-        if r.role == "proposal" and r.fidelity == fidelity and r.l_error_mm is not None and r.arch != control:
-            value = min(r.l_error_mm, first.get(r.arch.id, (float("inf"), r.arch))[0])
-            first[r.arch.id] = (value, r.arch)
-    return [arch for _, arch in sorted(first.values(), key=lambda pair: (pair[0], pair[1].id))[:count]]
+        if r.role in ("proposal", "known") and r.fidelity == fidelity and r.l_error_mm is not None:
+            first.setdefault(r.arch, []).append(r.l_error_mm)
+    first.pop(control, None)
+    return sorted(first, key=lambda arch: (fmean(first[arch]), arch.id))[:count]
 
 
 def control_repeats(
@@ -54,7 +58,8 @@ def control_repeats(
     runs = _Runs(records, fidelity)
     if runs.failed(control, "control") >= GIVE_UP:
         return []
-    missing = seeds - runs.begun(control, "control")
+    own, known = runs.begun(control, "control"), runs.complete(control, "known")
+    missing = max(1 - own, seeds - own - known)  # one of its own at least, beside what was known before
     return [
         Repeat("control", control, name, s) for s in _free_seeds(records, fidelity, control, seed, missing)
     ]

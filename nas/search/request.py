@@ -11,7 +11,7 @@ from typing import Any
 from nas.record.objectives import second_of
 from nas.record.run_dir import RunDir, RunError, newest
 from nas.record.store import Store
-from nas.search import flags
+from nas.search import flags, known
 from nas.search.config import SearchConfig, gpu_share
 from nas.search.plan import Plan, resolve
 from nas.search.resume import meanings_of, read_request, to_resumed
@@ -48,6 +48,9 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
         config = config.replace(data=find_kind(config.task).look(config.data, plan.proxy).path)
     if saved is None:
         config = config.replace(trials=plan.trials, finalists=plan.finalists, race_epochs=plan.race_epochs)
+        config = config.replace(warm_start=tuple(str(Path(path).resolve()) for path in config.warm_start))
+        for path in config.warm_start:
+            known.read(path, plan.proxy, plan.feasible)
         if config.storage:
             Store.connect(run, config.storage)
     resources = _resources(config, plan, gpus, share)

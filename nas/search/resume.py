@@ -78,6 +78,7 @@ def meanings_of(saved: SearchConfig, proxy: Proxy, archs: list[ArchSpec], about:
         "budget": lambda text: Budget.parse(text, saved.tolerance) == budget,
         "proxy": lambda text: find_proxy(text).replace(name=proxy.name) == proxy,
         "seed_arch": same_archs,
+        "warm_start": lambda paths: tuple(str(Path(path).resolve()) for path in paths) == saved.warm_start,
         "storage": lambda url: from_anywhere(url) == about.get("store", {}).get("url"),
         "objective": lambda path: (
             saved.objective is not None and present_name(path) == present_name(saved.objective)

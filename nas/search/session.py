@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from nas.record.hours import note_resources
 from nas.record.run_dir import RunDir, RunError
 from nas.record.store import Store
+from nas.search import known
 from nas.search.config import SearchConfig
 from nas.search.interrupts import Interrupts
 from nas.search.plan import Plan
@@ -127,6 +128,9 @@ def _search(session: Session, start: Start) -> None:
     with chatter_to(run.log) as stream, interrupts.caught(), _launcher(session, stream):
         store = Store.open(run.path, write=True)
         begins_anew = session.saved is not None and not store.records()
+        if all(r.role == "known" for r in store.records()):
+            sources = [known.read(path, plan.proxy, plan.feasible) for path in session.config.warm_start]
+            known.enter(store, sources, plan.proxy, about["data"]["fingerprint"])
         driver = Driver(plan, store, run.checkpoint)
         score = Score.of(about)
         display = Display(driver, stream, quiet=session.quiet, score=score)

@@ -105,6 +105,7 @@ class _Distinct(_Points):
         self, base: BaseSampler, rng: np.random.Generator, is_new: Callable[[np.ndarray], bool]
     ) -> None:
         self._base, self._rng, self._is_new = base, rng, is_new
+        self.had_no_opinion = False
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Let the sampler beneath prepare."""
@@ -115,6 +116,7 @@ class _Distinct(_Points):
     ) -> dict[str, Any]:
         """The other sampler's point, or a new one near it where its architecture is known already."""
         proposed = self._base.sample_relative(study, trial, _SPACE)
+        self.had_no_opinion = not proposed
         point = np.array([proposed.get(name, self._rng.random()) for name in COORDINATES])
         for step in range(STEPS):
             if self._is_new(point):
@@ -129,12 +131,13 @@ class _Distinct(_Points):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Optuna's trial and number, the point, and the architecture at it."""
+    """Optuna's trial and number, the point, the architecture at it, and who proposed it."""
 
     trial_id: int
     number: int
     unit: tuple[float, ...]
     arch: ArchSpec
+    by: str
 
 
 class Suggester:
@@ -168,6 +171,7 @@ class Suggester:
         if cost is not None:
             self._shown = TwoObjectives(store.storage, feasible, cost, COORDINATES)
         self._proposed: set[str] | None = None
+        self._carried: set[tuple[str, int]] | None = None
 
     def enqueue(self, arch: ArchSpec) -> None:
         """Propose `arch` before anything else; a second call for it changes nothing."""
@@ -179,17 +183,22 @@ class Suggester:
         study = self._optuna_study(_Points(lambda n: uniform_point(self._seed, self._round, n)))
         study.enqueue_trial(fixed)
 
-    def carry(self, arch: ArchSpec, l_error_mm: float) -> None:
-        """Let a model-based strategy know a result from another set, once; it is no trial of the record."""
-        trials = self._store.storage.get_all_trials(self._study_id, deepcopy=False)
-        if any(t.user_attrs.get("carried") == arch.id for t in trials):
+    def carry(self, arch: ArchSpec, seed: int, l_error_mm: float) -> None:
+        """Let a strategy that learns know a run that it did not propose, once; no trial of the record."""
+        if self._carried is None:
+            trials = self._store.storage.get_all_trials(self._study_id, deepcopy=False)
+            told = [t.user_attrs for t in trials if "carried" in t.user_attrs]
+            self._carried = {(each["carried"], each.get("seed", seed)) for each in told}
+        if (arch.id, seed) in self._carried:
             return
+        self._carried.add((arch.id, seed))
+        self._seen().add(arch.id)
         unit = [float(u) for u in self._feasible.to_unit(arch)]
         trial = optuna.trial.create_trial(
             params=dict(zip(COORDINATES, unit, strict=True)),
             distributions=_SPACE,
             value=l_error_mm,
-            user_attrs={"carried": arch.id},
+            user_attrs={"carried": arch.id, "seed": seed},
         )
         self._store.storage.create_new_trial(self._study_id, trial)
 
@@ -208,11 +217,18 @@ class Suggester:
         number = self._store.storage.get_trial_number_from_id(trial_id)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            trial = optuna.trial.Trial(self._optuna_study(self._sampler(number)), trial_id)
+            sampler = self._sampler(number)
+            trial = optuna.trial.Trial(self._optuna_study(sampler), trial_id)
             unit = tuple(trial.suggest_float(name, 0.0, 1.0) for name in COORDINATES)
         arch = self._feasible.from_unit(np.array(unit))
         self._seen().add(arch.id)
-        return Proposal(trial_id, number, unit, arch)
+        return Proposal(trial_id, number, unit, arch, self._proposer(trial_id, sampler))
+
+    def _proposer(self, trial_id: int, sampler: BaseSampler) -> str:
+        if "fixed_params" in self._store.storage.get_trial(trial_id).system_attrs:
+            return "--seed-arch"
+        uniform = isinstance(sampler, _Distinct) and sampler.had_no_opinion
+        return "uniform start" if uniform else self._strategy
 
     def _optuna_study(self, sampler: BaseSampler) -> optuna.Study:
         """A study object with an empty cache: Optuna caches trials between ask and tell."""

@@ -106,7 +106,7 @@ def cost(run: Run) -> Table:
         Column("share", "Share (%)", ".0f"),
     )
     rows = []
-    for purpose, found in (records | {"all": list(run.records)}).items():
+    for purpose, found in (records | {"all": run.own}).items():
         hours = run.hours(found)
         share = 100 * hours / total if total else None
         row = {"purpose": purpose, "runs": len(found), "time": hours * UNITS[unit], "hours": hours}
@@ -130,7 +130,7 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
         "level": Fact(95, "d", "%"),
         "name": Fact(run.name),
         "active": Fact("yes" if run.active else "no"),
-        "runs": Fact(len(run.records), "d"),
+        "runs": Fact(len(run.own), "d"),
         "interrupted": Fact("yes" if is_interrupted(run) else "no"),
         "time": duration(run.hours(run.records)),
         "wall_time": duration(wall_hours(run)),

@@ -19,8 +19,8 @@ _ROLES = {"proposal": "proposals", "control": "control", "repeat": "re-runs"}
 
 def section(run: Run, selection: Selection) -> Section:
     """How runs ended and why, the noise between seeds, and everything that was recorded of the search."""
-    facts = {state: Fact(sum(r.state == state for r in run.records), "d") for state in _STATES}
-    facts |= {"runs": Fact(len(run.records), "d"), "active": Fact("yes" if run.active else "no")}
+    facts = {state: Fact(sum(r.state == state for r in run.own), "d") for state in _STATES}
+    facts |= {"runs": Fact(len(run.own), "d"), "active": Fact("yes" if run.active else "no")}
     if selection.noise_sd_mm is not None:
         facts["noise_mm"] = Fact(selection.noise_sd_mm, ".2f", "mm")
         facts["decisive"] = Fact(decisive(selection))

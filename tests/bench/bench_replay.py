@@ -1,7 +1,7 @@
 """What each strategy pays on a table of trained networks to come within half a percent of the best.
 
     python tests/bench/bench_replay.py docs/evidence/cpu-1.2G.jsonl [--table cpu-1.2G] [--replays 100]
-        [--most 100] [--strategies random,tpe] [--within 0.005] [--results FILE]
+        [--most 100] [--strategies random,tpe] [--starts told,cold,warm20] [--within 0.005] [--results FILE]
 
 A replay is a search through the driver, the samplers, the rungs and the store of nas.search, on the table and
 a surrogate of it (nas/trials/replay.py), from the control's three runs on. It ends when a proposal within
@@ -9,6 +9,8 @@ a surrogate of it (nas/trials/replay.py), from the control's three runs on. It e
 of 50,000 uniform architectures and the table's own. Paid is the device time of all runs, the control's and
 the part of stopped ones included. Replays that have not found one by --most proposals count as they stood
 (censored), so their quantiles are lower bounds. `random` without rungs is the protocol of RegNet and SCRFD.
+A search starts `told` of the control's runs, as nas.search does; `cold`, told nothing, as it did before; or
+`warmN`, told of N uniform architectures of the table too, as by --warm-start, free of charge.
 --results keeps a line of JSON for every finished replay and goes on from what the file holds. Counts of a
 simulation: the machine does not matter.
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import tempfile
@@ -30,6 +33,7 @@ import optuna
 from nas.record.store import Store
 from nas.search.config import SearchConfig
 from nas.search.driver import Driver, Watcher
+from nas.search.known import KnownRun, Source, enter
 from nas.search.plan import SCHEDULERS, STRATEGIES, Plan, resolve
 from nas.trials import inprocess
 from nas.trials.on_ray import Asha
@@ -63,17 +67,33 @@ class Referee(Watcher):
 
 
 def replay_once(
-    plan: Plan, replay: Replay, target_mm: float, most: int, folder: Path
+    plan: Plan, replay: Replay, target_mm: float, most: int, folder: Path, start: str, table: RunTable
 ) -> tuple[float, int, bool]:
     """(device seconds paid, proposals, found) of one search."""
     store = Store(optuna.storages.InMemoryStorage())
+    if start.startswith("warm"):
+        enter(store, [_some_of(table, plan, int(start[4:]))], plan.proxy, table.data)
     driver = Driver(plan, store, lambda study, number: folder / f"{study}_{number}")
     referee = Referee(target_mm, replay, most)
     driver.watchers.append(referee)
+    if start == "cold":
+        driver._tell_what_is_known = lambda: None  # type: ignore[method-assign]
     rungs = Asha(plan.proxy.validations, plan.proxy.id) if plan.scheduler == "asha" else None
     with contextlib.suppress(Over):
         inprocess.run_all(driver, replay, rungs)
     return sum(r.seconds for r in store.records()), referee.proposals, referee.found
+
+
+def _some_of(table: RunTable, plan: Plan, count: int) -> Source:
+    """First runs of `count` uniform architectures of the table, others for each seed of the search."""
+    uniform = [a for a, role in zip(table.archs, table.roles, strict=True) if role == "uniform"]
+    chosen = np.random.default_rng(plan.seed).choice(len(uniform), min(count, len(uniform)), replace=False)
+    runs = []
+    for arch in (uniform[i] for i in chosen):
+        seed = min(table.curves[arch.id])
+        curve = tuple(map(float, table.curves[arch.id][seed]))
+        runs.append(KnownRun(arch, "", seed, curve[-1], curve, "table"))
+    return Source("table", table.data, tuple(runs))
 
 
 def best_mm(surrogate: Surrogate, table: RunTable, plan: Plan) -> tuple[float, float]:
@@ -90,7 +110,7 @@ def report(name: str, found: list[tuple[float, int, bool]], base: list[tuple[flo
     missed = sum(not ok for _, _, ok in found)
     proposals = np.median([n for _, n, _ in found])
     return (
-        f"{name:<18} {middle:7.2f} h ({low:.2f} to {high:.2f})  {proposals:5.0f} proposals  "
+        f"{name:<24} {middle:7.2f} h ({low:.2f} to {high:.2f})  {proposals:5.0f} proposals  "
         f"{ratio:5.2f}x cheaper than random  {missed} of {len(found)} not found"
     )
 
@@ -105,6 +125,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=100)
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
     parser.add_argument("--schedulers", default=",".join(SCHEDULERS))
+    parser.add_argument("--starts", default="told", help="told, cold, or warmN; see above")
     parser.add_argument("--within", type=float, default=0.005)
     parser.add_argument("--results", type=Path, default=os.devnull, metavar="FILE")
     arguments = parser.parse_args()
@@ -131,20 +152,20 @@ def main() -> None:
         }
     base: list[tuple[float, int, bool]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for strategy in arguments.strategies.split(","):
-            for scheduler in arguments.schedulers.split(","):
-                results = []
-                for seed in range(arguments.replays):
-                    key = (strategy, scheduler, seed)
-                    if key not in known:
-                        one = replace(plan, strategy=strategy, scheduler=scheduler, seed=seed)
-                        target = best * (1 + arguments.within)
-                        known[key] = replay_once(one, replay, target, arguments.most, Path(folder))
-                        with open(arguments.results, "a") as file:
-                            file.write(json.dumps([key, known[key]]) + "\n")
-                    results.append(known[key])
-                base = base or results
-                print(report(f"{strategy} {scheduler}", results, base), flush=True)
+        names = [each.split(",") for each in (arguments.strategies, arguments.schedulers, arguments.starts)]
+        for strategy, scheduler, start in itertools.product(*names):
+            results = []
+            for seed in range(arguments.replays):
+                key = (strategy, scheduler, start, seed)
+                if key not in known:
+                    one = replace(plan, strategy=strategy, scheduler=scheduler, seed=seed)
+                    target = best * (1 + arguments.within)
+                    known[key] = replay_once(one, replay, target, arguments.most, Path(folder), start, table)
+                    with open(arguments.results, "a") as file:
+                        file.write(json.dumps([key, known[key]]) + "\n")
+                results.append(known[key])
+            base = base or results
+            print(report(f"{strategy} {scheduler} {start}", results, base), flush=True)
 
 
 if __name__ == "__main__":
