@@ -31,14 +31,13 @@ from proxy_tasks import checkpoint as checkpoints
 from proxy_tasks.average import WeightAverage
 from proxy_tasks.distributed import mean_over_processes, share_statistics, shared_predictor
 from proxy_tasks.graphs import GraphedStep
+from proxy_tasks.launching import LONG, how_to_launch
 from proxy_tasks.precision import cudnn_benchmark, full_float32, use_bf16
 from proxy_tasks.proxy import Proxy
 from proxy_tasks.schedule import learning_rate
 from proxy_tasks.task import Step, Task, World
 
 EVALUATE_BATCH = {"cpu": 64, "cuda": 256}  # images a forward pass of `predictor` at most
-LAUNCHES = ("auto", "eager", "graphs", "compiled", "compiled-graphs")
-LONG = 200  # steps from which on a run earns back what choosing algorithms and recording a graph take
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +73,6 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     if str(device) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(device)
-
-
-def how_to_launch(launch: str, device: torch.device, world: World, steps: int) -> str:
-    """What 'auto' means for a run, or `launch`; ValueError where it is unknown or cannot be.
-
-    auto: a CUDA graph where one process trains on a GPU and the run is long enough for one, else eagerly.
-    Compiling takes a minute or more a network, so it is never chosen unasked.
-    """
-    if launch not in LAUNCHES:
-        raise ValueError(f"steps are launched {', '.join(LAUNCHES[:-1])} or {LAUNCHES[-1]}, not {launch!r}")
-    alone = device.type == "cuda" and world.size == 1
-    if launch == "auto":
-        return "graphs" if alone and steps >= LONG else "eager"
-    if "graphs" in launch and not alone:
-        raise ValueError(f"{launch} needs a CUDA device and one process: launch steps eager or compiled")
-    return launch
 
 
 def hardware(device: torch.device | str = "auto") -> str:
@@ -177,7 +160,7 @@ def fit(
     `on_epoch` is called after every validation and ends the run by returning False. Where the proxy averages
     weights, the model holds the average while it is scored, in `on_epoch` and after the run. A model already
     wrapped for distributed training is trained as it is; rank 0 writes the checkpoint, at most one in
-    `checkpoint_seconds` (see proxy_tasks.checkpoint). `launch` is one of LAUNCHES (see `how_to_launch`).
+    `checkpoint_seconds` (proxy_tasks.checkpoint). `launch` is how steps are launched (proxy_tasks.launching).
     float32 means all of it for the length of the run (proxy_tasks.precision).
     Raises ValueError for a checkpoint that belongs to another run, OSError where one cannot be written.
     """

@@ -19,11 +19,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from proxy_tasks import engine
 from proxy_tasks import graphs as graphed
 from proxy_tasks.backbone import build_model
-from proxy_tasks.engine import fit, how_to_launch
+from proxy_tasks.engine import fit
 from proxy_tasks.graphs import WARMUP, GraphedStep
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.augment import Augment
 from proxy_tasks.jmlr.losses import Edges, jmlr_loss
+from proxy_tasks.launching import how_to_launch
 from proxy_tasks.task import World
 from space import ArchSpec
 

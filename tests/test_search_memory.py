@@ -9,6 +9,7 @@ from nas.search import request
 from nas.search.config import SearchConfig, gpu_share
 from nas.search.forecast import asha_share, device_seconds, seconds_per_run, training_images
 from nas.search.memory import Calibration, cpu_slots, largest_peak, peak_bytes, slices
+from nas.trials.resources import Resources
 from proxy_tasks.kind import find_kind
 from proxy_tasks.proxy import Proxy, Synthetic
 from space import REFERENCES, ArchSpec
@@ -51,6 +52,18 @@ def test_trials_on_a_cpu_take_more_cores_where_memory_is_short(monkeypatch):
         assert request._resources(config, made, 0, 0.0).cpus == cpus
     assert request._resources(config.replace(cpus_per_trial=1.0), made, 0, 0.0).cpus == 1
     assert request._resources(config.replace(ray_address="auto"), made, 0, 0.0).cpus == 1
+
+
+def test_how_steps_are_launched_reaches_the_trials_and_is_checked_before_them(tmp_path):
+    made, data = plan(), str(tmp_path)
+    config = SearchConfig("5.1GFLOPs", data=data, launch_steps="compiled")
+    spec = request._objective(config, made, Resources(1.0, 0.5))
+    assert spec.arguments["launch"] == "compiled" and spec.make().launch == "compiled"
+    with pytest.raises(ValueError, match="--launch-steps graphs is for trials on a GPU"):
+        request._objective(config.replace(launch_steps="graphs"), made, Resources(1.0))
+    with pytest.raises(ValueError, match="--launch-steps is auto, eager, graphs, "):
+        config.replace(launch_steps="fast")
+    assert SearchConfig.from_dict(config.to_dict()) == config
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy_tasks.kind import DEFAULT
+from proxy_tasks.launching import LAUNCHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class SearchConfig:
     ray_address: str | None = None
     gpus_per_trial: str | None = None
     cpus_per_trial: float | None = None
+    launch_steps: str = "auto"
     storage: str | None = None
     seed: int = 0
     max_hours: float | None = None
@@ -55,6 +57,8 @@ class SearchConfig:
         for flag, value in (("--max-hours", self.max_hours), ("--cpus-per-trial", self.cpus_per_trial)):
             if value is not None and not (0 < value < math.inf):
                 raise ValueError(f"{flag} is a positive number, not {value}")
+        if self.launch_steps not in LAUNCHES:
+            raise ValueError(f"--launch-steps is {', '.join(LAUNCHES)}, not {self.launch_steps}")
         if self.race_epochs is not None and not 1 <= self.race_epochs < math.inf:
             raise ValueError(
                 f"--race-epochs multiplies the proxy's epochs by 1 or more, not {self.race_epochs}"

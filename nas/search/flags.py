@@ -101,6 +101,11 @@ def _where(group: Any) -> None:
     group.add_argument(
         "--cpus-per-trial", type=float, metavar="F", help="cores, and torch threads (a fair share)"
     )
+    group.add_argument(
+        "--launch-steps",
+        metavar="WAY",
+        help="how training steps reach a GPU: eager, graphs, compiled or compiled-graphs (auto; docs/gpu.md)",
+    )
     group.add_argument("--storage", metavar="URL", help="any Optuna storage (default: a journal in the run)")
     group.add_argument("--out", type=a_path, metavar="DIR", help="run directory (runs/<time>-<budget>)")
     group.add_argument(

@@ -116,9 +116,19 @@ def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> Object
     data = config.data or find_kind(config.task).look(None, plan.proxy).path
     threads = max(1, round(resources.cpus))
     device = "auto" if config.launcher == "inprocess" else "cuda" if resources.gpus else "cpu"
+    if device == "cpu" and config.launch_steps.endswith("graphs"):
+        raise ValueError(
+            f"--launch-steps {config.launch_steps} is for trials on a GPU: use eager or compiled"
+        )
     return ObjectiveSpec(
         "nas.trials.training:ProxyTraining",
-        {"data": data, "device": device, "threads": threads, "task": config.task},
+        {
+            "data": data,
+            "device": device,
+            "threads": threads,
+            "task": config.task,
+            "launch": config.launch_steps,
+        },
     )
 
 

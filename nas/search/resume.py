@@ -19,7 +19,15 @@ from nas.trials.trial import present_name
 from proxy_tasks.proxy import Proxy, find_proxy
 from space import ArchSpec, Budget, Space
 
-CHANGEABLE = ("trials", "max_hours", "launcher", "ray_address", "gpus_per_trial", "cpus_per_trial")
+CHANGEABLE = (
+    "trials",
+    "max_hours",
+    "launcher",
+    "ray_address",
+    "gpus_per_trial",
+    "cpus_per_trial",
+    "launch_steps",
+)
 Meanings = Mapping[str, Callable[[Any], bool]]
 NEEDED = ("config", "proxy", "seed_archs")  # of run.json, beside what every reader needs
 

@@ -6,7 +6,7 @@
 The reference is what the published trainer does: float32, NCHW, DataLoader workers that decode the
 photograph, cut, mirror and jitter the crop with OpenCV and live as long as the run, one `.item()` a step.
 The fixed batch is the engine's own step with nothing to fetch or augment, so engine / fixed says what the
-data path costs. --launch names the ways to launch the engine's steps (proxy_tasks.engine.LAUNCHES); "engine"
+data path costs. --launch names the ways to launch the engine's steps (proxy_tasks.launching); "engine"
 is the first of them. All train ResNet-34 on the same synthetic faces, or with --network deep the deepest of
 4,096 networks drawn at the same FLOPs, which a GPU waits for the CPU to launch. Rounds take turns (A B C A
 B C ...) and each figure is the median over rounds, so that a machine's drift falls on all. On a GPU the model
