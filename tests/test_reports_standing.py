@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from reports_simulated import INFO, SPACE, records, run
 
+from nas.record.narrow import ENOUGH_TO_NARROW, narrowed
 from nas.record.select import select
-from nas.search.plan import ENOUGH_TO_NARROW, narrowed
 from reports.durations import duration
 from reports.figures.learning import curve_limits
 from reports.figures.population import limits

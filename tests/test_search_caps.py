@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from test_space_latency import table
 
+from nas.record.narrow import narrowed
 from nas.record.run_dir import RunDir
 from nas.search.config import SearchConfig
-from nas.search.plan import find_arch, narrowed, resolve
+from nas.search.plan import find_arch, resolve
 from nas.search.provenance import describe
 from nas.search.resume import to_resumed
 from space.caps import Caps

@@ -7,9 +7,10 @@ from nas_tools import plan
 
 from nas.search import request
 from nas.search.config import SearchConfig, gpu_share
-from nas.search.forecast import asha_share, device_seconds, seconds_per_run, training_images
+from nas.search.forecast import device_seconds, seconds_per_run, training_images
 from nas.search.memory import Calibration, cpu_slots, largest_peak, peak_bytes, slices
 from nas.trials.resources import Resources
+from nas.trials.rungs import asha_share
 from proxy_tasks.kind import find_kind
 from proxy_tasks.proxy import Proxy, Synthetic
 from space import REFERENCES, ArchSpec

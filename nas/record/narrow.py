@@ -1,4 +1,4 @@
-"""Where the best architectures lie: the empirical bootstrap of RegNet, without its Monte Carlo noise.
+"""Where the best lie, and the space narrowed to it: RegNet's empirical bootstrap without Monte Carlo noise.
 
 Radosavovic et al., "Designing Network Design Spaces" (CVPR 2020), sec. 3.2, and after it SCRFD (Guo et
 al., ICLR 2022): draw 25 % of the n pairs (value, error) with replacement, keep the value of the least
@@ -11,17 +11,24 @@ best of m draws has rank k or worse with probability ((n - k + 1) / n)^m, hence 
 
 which is the answer of infinitely many resamples, the same on every machine. Equal errors share theirs.
 
-tests/test_record_narrow.py holds this equal to the published resampling. `--rounds 2` narrows the space with
-`best_range`, and the report shows the same numbers from the same function.
+tests/test_record_narrow.py holds this equal to the published resampling. `--rounds 2` narrows the space by
+`narrowed`, and the report shows the same ranges from the same function.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nas.record.store import TrialRecord
+from space import Budget, FeasibleSet, Space
+from space.caps import Caps
+
 FRACTION = 0.25  # of the pairs in a resample: RegNet, sec. 3.2
 LEVEL = 0.95  # central mass of the interval
+ENOUGH_TO_NARROW = 8  # complete trials of the first round
 
 
 def best_weights(errors: ArrayLike, *, fraction: float = FRACTION) -> NDArray[np.float64]:
@@ -64,3 +71,29 @@ def best_range(
     at = np.searchsorted(reached, [(1 - level) / 2, 0.5, (1 + level) / 2])
     low, best, high = values[order][at]
     return float(low), float(best), float(high)
+
+
+def narrowed(
+    space: Space, budget: Budget, records: Sequence[TrialRecord], caps: Caps | None = None
+) -> FeasibleSet | None:
+    """The part of `space` with each depth and width within the bootstrap of the best of `records`.
+
+    SCRFD's redistribution (Guo et al. 2022) with RegNet's estimator (`best_range`). None where too few
+    trials completed, or where nothing would be left. `--rounds 2` draws from it, and the report shows it.
+    """
+    done = [r for r in records if r.l_error_mm is not None]
+    if len(done) < ENOUGH_TO_NARROW:
+        return None
+    errors = [r.l_error_mm for r in done if r.l_error_mm is not None]
+    depths = [best_range([r.arch.depths[i] for r in done], errors) for i in range(4)]
+    widths = [best_range([r.arch.widths[i] for r in done], errors) for i in range(4)]
+    try:
+        part = space.narrowed(
+            min_depth=tuple(int(low) for low, _, _ in depths),
+            max_depth=tuple(int(high) for _, _, high in depths),
+            min_width=tuple(int(low) for low, _, _ in widths),
+            max_width=tuple(int(high) for _, _, high in widths),
+        )
+        return FeasibleSet(part, budget, caps)
+    except ValueError:
+        return None

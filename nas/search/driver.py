@@ -23,12 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas.record.narrow import ENOUGH_TO_NARROW
 from nas.record.storage import StoreError
 from nas.record.store import KNOWN, REPEATS, Store, TrialRecord
 from nas.search import race
 from nas.search.front_race import FrontRace
 from nas.search.pace import Pace
-from nas.search.plan import ENOUGH_TO_NARROW, Plan
+from nas.search.plan import Plan
 from nas.search.suggest import Suggester
 from nas.search.waiting import Waiting
 from nas.trials.places import Places

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from nas.search.memory import Calibration, calibrate, largest_peak, training_step
 from nas.search.pace import Pace
 from nas.search.plan import Plan
+from nas.trials.rungs import asha_share
 from proxy_tasks.kind import DEFAULT, Samples, find_kind
 from proxy_tasks.proxy import Proxy
 
@@ -119,17 +120,6 @@ def device_seconds(plan: Plan, each: float, usual: float = 1.0) -> float:
     base = usual * (runs["proposals"] * share + runs["race"]) + runs["control"]
     again = runs.get("longer race", 0)
     return each * (base + longer * (usual * max(0, again - plan.repeats) + min(again, plan.repeats)))
-
-
-def asha_share(intervals: int) -> float:
-    """Expected share of a run that a proposal trains for, if one in two passes each rung."""
-    from nas.trials.rungs import REDUCTION, first_rung
-
-    rung, before, share, alive = first_rung(intervals), 0, 0.0, 1.0
-    while rung < intervals:
-        share += alive * (rung - before) / intervals
-        before, rung, alive = rung, rung * REDUCTION, alive / REDUCTION
-    return share + alive * (intervals - before) / intervals
 
 
 def describe(found: Forecast) -> str:

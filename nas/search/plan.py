@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.record.narrow import best_range
+from nas.record.narrow import narrowed
 from nas.record.objectives import Cost, second_of
 from nas.record.overview import runs_at_most
 from nas.record.store import TrialRecord
@@ -24,7 +24,6 @@ from space.latency import LatencyTable
 from space.scale import find_control
 from space.specfile import read_spec, reference_name
 
-ENOUGH_TO_NARROW = 8  # complete trials of the first round
 STRATEGIES = ("random", "qmc", "tpe", "gp", "evolution")
 SCHEDULERS = ("none", "asha")
 LAUNCHERS = ("ray", "inprocess")
@@ -93,32 +92,6 @@ class Plan:
     def narrow(self, records: Sequence[TrialRecord]) -> FeasibleSet:
         """The second round's set; the whole set where `narrowed` finds none."""
         return narrowed(self.space, self.budget, records, self.feasible.caps) or self.feasible
-
-
-def narrowed(
-    space: Space, budget: Budget, records: Sequence[TrialRecord], caps: Caps | None = None
-) -> FeasibleSet | None:
-    """The part of `space` with each depth and width within the bootstrap of the best of `records`.
-
-    SCRFD's redistribution (Guo et al. 2022) with RegNet's estimator (nas/record/narrow.py). None where too
-    few trials completed, or where nothing would be left. `--rounds 2` draws from it, and the report shows it.
-    """
-    done = [r for r in records if r.l_error_mm is not None]
-    if len(done) < ENOUGH_TO_NARROW:
-        return None
-    errors = [r.l_error_mm for r in done if r.l_error_mm is not None]
-    depths = [best_range([r.arch.depths[i] for r in done], errors) for i in range(4)]
-    widths = [best_range([r.arch.widths[i] for r in done], errors) for i in range(4)]
-    try:
-        part = space.narrowed(
-            min_depth=tuple(int(low) for low, _, _ in depths),
-            max_depth=tuple(int(high) for _, _, high in depths),
-            min_width=tuple(int(low) for low, _, _ in widths),
-            max_width=tuple(int(high) for _, _, high in widths),
-        )
-        return FeasibleSet(part, budget, caps)
-    except ValueError:
-        return None
 
 
 def resolve(

@@ -22,3 +22,12 @@ REDUCTION = 2  # one in two passes a rung
 def first_rung(intervals: int) -> int:
     """Validations before a run may be stopped: a third of it, so that a second rung fits before its end."""
     return max(1, intervals // 3)
+
+
+def asha_share(intervals: int) -> float:
+    """Expected share of a run that a proposal trains for, if one in two passes each rung."""
+    rung, before, share, alive = first_rung(intervals), 0, 0.0, 1.0
+    while rung < intervals:
+        share += alive * (rung - before) / intervals
+        before, rung, alive = rung, rung * REDUCTION, alive / REDUCTION
+    return share + alive * (intervals - before) / intervals

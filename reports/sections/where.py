@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.record.narrow import FRACTION, LEVEL, best_range
+from nas.record.narrow import ENOUGH_TO_NARROW, FRACTION, LEVEL, best_range, narrowed
 from nas.record.run_dir import RunDir
 from nas.record.select import Selection
-from nas.search.plan import ENOUGH_TO_NARROW, narrowed
 from reports.axes import AXES, DEPTHS, SHARES, WIDTHS
 from reports.figures import where as figure
 from reports.figures.population import limits
