@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from proxy_tasks.kind import Score
-from reports.figures.style import rename, write
-from reports.tables import Column, Drawing, Section, Table, facts_table, show
+from reports.figures.style import rename
+from reports.tables import Drawing, Section, cell, facts_table, html_table
 
 
 def write_page(
@@ -40,7 +40,7 @@ def write_page(
         for table in section.tables:
             table.write(fresh["tables"])
         for drawing in section.drawings:
-            _write_drawing(drawing, fresh["figures"])
+            drawing.write(fresh["figures"])
     facts_table(sections).write(fresh["tables"])
     html = score.words(render(title, sections, template, fresh["figures"], extra or {}))
     page = folder / "index.html"
@@ -67,12 +67,6 @@ def _emptied(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return folder
-
-
-def _write_drawing(drawing: Drawing, folder: Path) -> None:
-    write(drawing.wide, folder, drawing.name)
-    if drawing.narrow is not None:
-        write(drawing.narrow, folder, f"{drawing.name}_narrow", kinds=("png",))
 
 
 def render(
@@ -104,40 +98,6 @@ def _helpers(figures: Path) -> dict[str, Any]:
         return html_figure(section.drawing(name), figures)
 
     return {"fact": fact, "table": table, "figure": figure}
-
-
-def cell(
-    table: str, row: str | int, column: str, value: Any, digits: str = "", unit: str = "", tag: str = "span"
-) -> Markup:
-    """A printed value that says where it stands: data-cell is "table/row/column", data-digits its format."""
-    text = show(value, digits) + (f"\u202f{unit}" if unit else "")  # narrow space, never broken
-    number = ' class="number"' if digits else ""
-    where = f"{table}/{row}/{column}"
-    return Markup('<{0}{1} data-cell="{2}" data-digits="{3}">{4}</{0}>').format(
-        Markup(tag), Markup(number), where, digits, text
-    )
-
-
-def html_table(table: Table, wraps: bool = False) -> Markup:
-    """Rows with numbers flush right; cells that `wraps` break their lines, others make the table scroll."""
-    columns = [column for column in table.columns if not column.hidden]
-    head = Markup("").join(
-        Markup("<th{}>{}</th>").format(Markup(' class="number"') if c.digits else "", _heading(c))
-        for c in columns
-    )
-    body = Markup("\n").join(
-        Markup("<tr>{}</tr>").format(
-            Markup("").join(cell(table.name, i, c.key, row.get(c.key), c.digits, tag="td") for c in columns)
-        )
-        for i, row in enumerate(table.rows)
-    )
-    return Markup(
-        '<div class="scroll"><table{}>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody></table></div>'
-    ).format(Markup(' class="settings"') if wraps else "", head, body)
-
-
-def _heading(column: Column) -> str:
-    return str(escape(column.heading))
 
 
 def html_figure(drawing: Drawing, figures: Path) -> Markup:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup, escape
+
 from reports.axes import AXES
 
 if TYPE_CHECKING:
@@ -68,8 +70,6 @@ class Table:
 
     def _repr_html_(self) -> str:
         """So that a notebook shows it as the page does."""
-        from reports.page import html_table
-
         return str(html_table(self))
 
     def frame(self) -> pd.DataFrame:
@@ -110,6 +110,14 @@ class Drawing:
 
         return png(self.wide), {"width": self.pixels}
 
+    def write(self, folder: Path) -> None:
+        """PNG and SVG in `folder`, named after it; of the narrow arrangement, PNG alone."""
+        from reports.figures import style
+
+        style.write(self.wide, folder, self.name)
+        if self.narrow is not None:
+            style.write(self.narrow, folder, f"{self.name}_narrow", kinds=("png",))
+
     @property
     def pixels(self) -> int:
         """Width on a page, CSS pixels: text of 8 points becomes 9."""
@@ -149,3 +157,37 @@ def facts_table(sections: Iterable[Section]) -> Table:
         for key, fact in section.facts.items()
     ]
     return Table.make("facts", columns, rows)
+
+
+def cell(
+    table: str, row: str | int, column: str, value: Any, digits: str = "", unit: str = "", tag: str = "span"
+) -> Markup:
+    """A printed value that says where it stands: data-cell is "table/row/column", data-digits its format."""
+    text = show(value, digits) + (f"\u202f{unit}" if unit else "")  # narrow space, never broken
+    number = ' class="number"' if digits else ""
+    where = f"{table}/{row}/{column}"
+    return Markup('<{0}{1} data-cell="{2}" data-digits="{3}">{4}</{0}>').format(
+        Markup(tag), Markup(number), where, digits, text
+    )
+
+
+def html_table(table: Table, wraps: bool = False) -> Markup:
+    """Rows with numbers flush right; cells that `wraps` break their lines, others make the table scroll."""
+    columns = [column for column in table.columns if not column.hidden]
+    head = Markup("").join(
+        Markup("<th{}>{}</th>").format(Markup(' class="number"') if c.digits else "", _heading(c))
+        for c in columns
+    )
+    body = Markup("\n").join(
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(cell(table.name, i, c.key, row.get(c.key), c.digits, tag="td") for c in columns)
+        )
+        for i, row in enumerate(table.rows)
+    )
+    return Markup(
+        '<div class="scroll"><table{}>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody></table></div>'
+    ).format(Markup(' class="settings"') if wraps else "", head, body)
+
+
+def _heading(column: Column) -> str:
+    return str(escape(column.heading))

@@ -131,7 +131,7 @@ def test_every_number_of_a_comparison_is_that_of_a_table_beside_it(tmp_path, mon
 
 
 def test_command_line_prints_the_sentence_and_the_page(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("reports.page.write", small_picture)
+    monkeypatch.setattr("reports.figures.style.write", small_picture)
     paths = [write_run(tmp_path / name, records(8, seed)) for seed, name in enumerate(("first", "second"))]
     assert main([str(path) for path in paths]) == 0
     out = capsys.readouterr().out.splitlines()

@@ -33,7 +33,7 @@ def no_measuring(monkeypatch):
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    monkeypatch.setattr("reports.page.write", small_picture)
+    monkeypatch.setattr("reports.figures.style.write", small_picture)
 
 
 class Page(HTMLParser):
@@ -95,7 +95,7 @@ def built(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("reports.sections.tradeoffs.measured", made_up_latencies)
         if request.param != "failures, prunings and ties":  # one with real pictures is enough here
-            patch.setattr("reports.page.write", small_picture)
+            patch.setattr("reports.figures.style.write", small_picture)
         return build(run(**CASES[request.param]), tmp_path_factory.mktemp("report"))
 
 

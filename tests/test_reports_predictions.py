@@ -157,7 +157,7 @@ def whole(retrained, tmp_path_factory):
 
 def test_a_report_holds_the_ensemble_and_the_errors_of_its_predictions(whole, tmp_path, monkeypatch):
     monkeypatch.setattr("reports.sections.tradeoffs.measured", made_up_latencies)
-    monkeypatch.setattr("reports.page.write", small_picture)
+    monkeypatch.setattr("reports.figures.style.write", small_picture)
     page = build(Run.open(whole), tmp_path)
     parsed = Page(page.read_text())
     for where, digits, text in parsed.cells:
