@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("space", "proxy_tasks", "nas", "reports")  # each may import itself and those before it
+NAS = ("record", "trials", "search", "retrain", "predict", "ensemble", "export")  # likewise within nas/
 HOMES = {
     "ray": (
         "nas/trials/cluster.py",
@@ -95,6 +96,45 @@ def test_no_files_of_the_space_import_each_other_in_a_circle():
     assert "space.plan" in graph["space.arch"] and "space.scale" in graph["space.flags"]
     del graph["space.__init__"]  # names its files so that they are imported when first used
     TopologicalSorter(graph).prepare()  # CycleError names the files of a circle
+
+
+def _files_imported(tree: ast.AST, known: set[str]) -> Iterator[str]:
+    """Our own modules that a file imports, those inside functions too, but for types."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ImportFrom):
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from {name if name in known else str(node.module) for name in whole} & known
+        elif isinstance(node, ast.Import):
+            yield from {alias.name for alias in node.names} & known
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from _files_imported(node, known)
+
+
+def _arrows() -> dict[str, set[str]]:
+    """Every module of the project, and those of the project that it imports."""
+    trees = {
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree
+        for room in ROOMS
+        for path, tree in _sources(room)
+    }
+    return {name: set(_files_imported(tree, set(trees))) - {name} for name, tree in trees.items()}
+
+
+def test_no_file_imports_one_that_leads_back_to_it():
+    arrows = _arrows()
+    assert "space.cost" in arrows["space.arch"] and "nas.record.store" in arrows["nas.search.request"]
+    list(TopologicalSorter(arrows).static_order())  # CycleError names the circle
+
+
+def test_the_rooms_of_nas_import_one_way():
+    places = {f"nas.{room}": place for place, room in enumerate(NAS)}
+
+    def place_of(module: str) -> int:
+        return places.get(".".join(module.split(".")[:2]), -1)
+
+    arrows = [(name, other) for name, others in _arrows().items() for other in others]
+    back = [(a, b) for a, b in arrows if a.startswith("nas.") and 0 <= place_of(a) < place_of(b)]
+    assert back == []
 
 
 @pytest.mark.parametrize("package", HOMES)
