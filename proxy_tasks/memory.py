@@ -1,8 +1,8 @@
 """Memory between training runs: what a process may take, what lies on its device, and giving it back.
 
 Several processes share a GPU, and each would see the others' memory as free until it is taken. So a process
-that was lent a share may take that share and no more (`limit`), and data kept on the device comes out of it
-(`resident_budget`). A process that trains one network after the other gives back what the last one left
+that was lent a share may take that share and no more (`lend`, `limit`), and data kept on the device comes out
+of it (`resident_budget`). A process that trains one network after the other gives back what the last one left
 (`give_back`): torch's allocator keeps blocks cut for its layers, and glibc keeps what was freed on a CPU.
 tests/test_proxy_memory.py
 """
@@ -21,20 +21,30 @@ from proxy_tasks.machine_errors import behind
 
 RESIDENT_SHARE = 0.5  # of what a process may take of a device, for data that is kept there
 
+_lent = 1.0  # of each device, to this process
 _shares: dict[int, float] = {}  # of a device's memory, by device index
 _resident: dict[tuple[int, object], int] = {}  # bytes kept on a device, by device index and key
 
 
-def limit(device: torch.device | str, share: float) -> None:
-    """Let this process take at most `share` (0 < share <= 1) of a GPU's memory; nothing on a CPU.
+def lend(share: float) -> None:
+    """Say what part of its GPU this process has from now on; touches no device until `limit` makes it so."""
+    global _lent
+    _lent = share
 
-    More is then out of memory for this process alone, and no other on the device pays for it.
+
+def limit(device: torch.device | str, share: float | None = None) -> None:
+    """Let this process take at most `share` (0 < share <= 1, default: as lent) of a GPU's memory.
+
+    More is then out of memory for this process alone, and no other on the device pays for it. Nothing on a
+    CPU.
     """
-    device = torch.device(device)
-    if device.type != "cuda" or not 0 < share < 1:
+    device, share = torch.device(device), _lent if share is None else share
+    if device.type != "cuda" or share <= 0:
         return
-    _shares[_index(device)] = share
-    torch.cuda.set_per_process_memory_fraction(share, device)
+    share, before = min(share, 1.0), _shares.get(_index(device), 1.0)
+    if share != before:
+        _shares[_index(device)] = share
+        torch.cuda.set_per_process_memory_fraction(share, device)
 
 
 def allowance(device: torch.device) -> int:

@@ -24,6 +24,7 @@ def gpu(monkeypatch):
     )
     monkeypatch.setattr(memory, "_shares", {})
     monkeypatch.setattr(memory, "_resident", {})
+    monkeypatch.setattr(memory, "_lent", 1.0)
     return told
 
 
@@ -38,6 +39,18 @@ def test_a_process_with_a_share_may_take_that_and_no_more(gpu):
     memory.limit("cuda", 0.25)
     assert gpu == {CUDA: 0.25}
     assert memory.allowance(CUDA) == 25 and memory.resident_budget(CUDA) == 12
+
+
+def test_what_was_lent_holds_until_something_else_is(gpu):
+    """A trial that ran out of memory on a slice has the whole device the second time."""
+    memory.lend(0.25)
+    memory.limit("cuda")
+    assert memory.allowance(CUDA) == 25
+    memory.lend(1.0)
+    assert memory.allowance(CUDA) == 25  # nothing was touched yet
+    memory.limit("cuda")
+    assert memory.allowance(CUDA) == 90 and gpu == {CUDA: 1.0}
+    memory.limit("cpu")
 
 
 def test_a_share_of_a_full_device_is_what_is_left(gpu, monkeypatch):

@@ -41,6 +41,7 @@ from nas.trials.resources import Resources
 from nas.trials.rungs import REDUCTION, first_rung
 from nas.trials.trial import DONE, Ending, Job, Jobs, ObjectiveSpec
 from proxy_tasks.engine import Epoch
+from proxy_tasks.memory import lend
 
 SPARE = 1  # trials that wait for an actor, so that one that ends finds its successor
 REFRESH = 10.0  # seconds between looks at the cluster's size
@@ -245,6 +246,8 @@ def _stopped(epochs: list[Epoch], hardware: str) -> Ending:
 
 def _train(config: dict[str, Any]) -> None:
     """What a Ray worker does. A stop arrives as SystemExit out of tune.report."""
+    held = tune.get_context().get_trial_resources().required_resources
+    lend(float(held.get("GPU", 1.0)))  # a slice, or the whole device for a trial that is tried again alone
     place = worker.here(ray.get_runtime_context().get_node_id(), ray.get_gpu_ids())
     ending = worker.train(config, tune.report, place)
     tune.report({"ending": ending.to_json()})  # returns when the driver has heard it

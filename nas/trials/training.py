@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nas.trials.trial import Facts
 from proxy_tasks.engine import Epoch, Outcome
 from proxy_tasks.kind import find_kind
-from proxy_tasks.memory import give_back
+from proxy_tasks.memory import give_back, limit
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 from space.latency import LatencyTable
@@ -86,11 +86,12 @@ class ProxyTraining:
         import torch
 
         from proxy_tasks.backbone import build_model
-        from proxy_tasks.engine import fit
+        from proxy_tasks.engine import fit, resolve_device
 
         require_device(self.device)
         if self.threads:
             torch.set_num_threads(self.threads)
+        limit(resolve_device(self.device))
         task = self._task(proxy)
         try:
             return fit(
