@@ -26,6 +26,7 @@ from space.commandline import a_path, door, parser_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nas.retrain.job import RetrainJob
     from nas.retrain.request import Place
     from space.commandline import Parser
 
@@ -92,6 +93,7 @@ def parser() -> Parser:
     )
     where.add_argument("--ray-address", metavar="A", help="cluster to join ('auto'); default: this machine")
     where.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    where.add_argument("--dry-run", action="store_true", help="say hours and memory, train nothing")
     where.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return p
 
@@ -109,6 +111,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.launcher == "inprocess":
         place = where_to_train(args)
         jobs = plan_jobs(args, place)
+        if told(args, jobs, place):
+            return 0
         return run_jobs(jobs, args.run, in_process(args.run, place.device), quiet=args.quiet)
     if args.ray_address is None:
         return _on_ray(args, where_to_train(args))
@@ -123,10 +127,25 @@ def _on_ray(args: argparse.Namespace, place: Place) -> int:
     from nas.retrain.run import run_jobs
 
     jobs = plan_jobs(args, place)
+    if told(args, jobs, place):
+        return 0
     from nas.retrain.on_ray import OneByOne, SideBySide
 
     launcher = (SideBySide if args.parallel else OneByOne)(args.run, place, args.ray_address)
     return run_jobs(jobs, args.run, launcher, at_once=place.at_once, quiet=args.quiet)
+
+
+def told(args: argparse.Namespace, jobs: Sequence[RetrainJob], place: Place) -> bool:
+    """Say what it will take where that was asked, or would surprise; whether that is all to be done."""
+    from nas.retrain.forecast import announce, cost, describe
+    from nas.retrain.run import is_complete
+
+    if args.dry_run:
+        print(describe(jobs, cost(jobs, place)))
+        print("nothing was trained and nothing was written")
+    elif not args.quiet:
+        announce([job for job in jobs if not is_complete(job, args.run)], place)
+    return bool(args.dry_run)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from nas.search.plan import Plan
 from nas.trials.rungs import asha_share
 from proxy_tasks.kind import DEFAULT, Samples, find_kind
 from proxy_tasks.proxy import Proxy
+from space.arch import ArchSpec
 
 STEPS = 3  # timed, after one that is not
 CPU_BATCH = 32  # images of a step timed on a CPU: 512 at 256 pixels would take minutes and 10 GB
@@ -79,9 +80,14 @@ def forecast(plan: Plan, data: str | None, slots: int, threads: int, task: str =
 
 def seconds_per_step(plan: Plan, device: object) -> float:
     """Median of a few training steps of the control; a CPU's are timed on part of a large batch."""
-    batch = plan.proxy.batch
-    timed = min(batch, CPU_BATCH) if str(device) == "cpu" else batch
-    step = training_step(plan.control, plan.proxy, timed, device)
+    return step_seconds(plan.control, plan.proxy, device)
+
+
+def step_seconds(arch: ArchSpec, proxy: Proxy, device: object, most: int = CPU_BATCH) -> float:
+    """Median of a few training steps of one network; at most `most` images are timed on a CPU."""
+    batch = proxy.batch
+    timed = min(batch, most) if str(device) == "cpu" else batch
+    step = training_step(arch, proxy, timed, device)
     step()
     times = []
     for _ in range(STEPS):
