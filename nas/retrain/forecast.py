@@ -97,7 +97,7 @@ def announce(jobs: Sequence[RetrainJob], place: Place) -> None:
     print("no GPU here: timing a few steps before training begins", file=sys.stderr, flush=True)
     print(describe(jobs, cost(jobs, place)), file=sys.stderr)
     print(
-        "Ctrl-C stops it; --epochs, --resolution and --subjects make it shorter, --ray-address takes a cluster",
+        "Ctrl-C stops it; --epochs, --resolution, --subjects make it shorter, --ray-address joins a cluster",
         file=sys.stderr,
         flush=True,
     )
