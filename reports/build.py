@@ -82,6 +82,7 @@ def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Sec
         answer,
         errors,
         final,
+        front,
         happened,
         learning,
         matters,
@@ -92,8 +93,8 @@ def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Sec
     )
     from reports.standing import at_own_proxy
 
-    later = (final.section(run), errors.section(run, predictions))
     selection = select(run.records)
+    later = (front.section(run, selection), final.section(run), errors.section(run, predictions))
     own = at_own_proxy(run, selection)
     first = answer.section(run, selection)
     found = [
