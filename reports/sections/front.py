@@ -88,7 +88,7 @@ def _row(m: Member) -> dict[str, float | int | str | None]:
 
 
 def _covered(run: Run, proposals: np.ndarray) -> tuple[np.ndarray, str]:
-    """(n, 2) device time and hypervolume after each proposal, in the order of their ends; the unit of time."""
+    """(n, 2) device time and hypervolume after each proposal, in order of their ends; the unit of time."""
     hours = np.cumsum([run.hours([r]) for r in run.complete])
     unit = unit_for(float(hours[-1]))
     worst = proposals.max(axis=0)
