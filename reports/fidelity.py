@@ -11,12 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from proxy_tasks.bench import rows as table_rows
+from proxy_tasks.bench.views import KEPT, Study, study
 from reports.run import Run
 from reports.tables import Column, Table, Value
 
@@ -138,10 +141,31 @@ def zero_cost(run: Run, batch: Batch | None = None, most: int = 64) -> Table:
     return Table.make("agreement_zero_cost", (Column("score", "Score"), *_columns("mm")), rows)
 
 
+def of_table(*files: str) -> tuple[Table, Study]:
+    """Every cheap view of a table of trained networks: `python -m proxy_tasks.fidelity`, as a table."""
+    found = study(table_rows.read(*map(Path, files)))
+    rows = [
+        {
+            "view": each.view.name + (" *" if each.view.same_run else ""),
+            "cost": 100 * each.view.seconds / found.seconds,
+            "n": each.n,
+            **dict(zip(("tau", "low", "high"), each.tau, strict=True)),
+            **{f"regret{k}": one[0] for k, one in zip(KEPT, each.regrets, strict=True)},
+            **{f"to{k}": one[2] for k, one in zip(KEPT, each.regrets, strict=True)},
+        }
+        for each in found.judged
+    ]
+    kept = [
+        column
+        for k in KEPT
+        for column in (Column(f"regret{k}", f"Regret@{k} (mm)", ".2f"), Column(f"to{k}", "to", ".2f"))
+    ]
+    columns = (Column("view", "View"), Column("cost", "Cost (%)", ".1f"), *_columns("mm")[:4], *kept)
+    return Table.make("agreement_of_views", columns, rows), found
+
+
 def first_batch(run: Run, size: int = 32) -> Batch:
     """The first training images of the search's own data under its own proxy, for `zero_cost`."""
-    from pathlib import Path
-
     from proxy_tasks.jmlr.task import JmlrTask
     from proxy_tasks.proxy import Proxy
     from proxy_tasks.zero_cost import Batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy_tasks.bench.views import Study
 from reports.figures.style import ALL, few_ticks, panels, styled
 from reports.tables import Drawing, Table
 
@@ -26,6 +27,30 @@ def draw_by_epoch(table: Table) -> Drawing:
         axes.set_ylabel("rank agreement with the end (tau)")
         few_ticks(axes, 6, 5)
     return Drawing("agreement_by_epoch", "Rank agreement of early errors with the final ones", figure)
+
+
+def draw_views(study: Study) -> Drawing:
+    """Kendall's tau of each view with the longest training against its cost, and the seeds' ceiling."""
+    with styled():
+        figure, (axes,) = panels(1, 1, width=4.4, height=2.9)
+        trained = [each for each in study.judged if each.view.seconds > 0]
+        for same, marker, label in ((False, "o", "of another run"), (True, "^", "of the same run")):
+            points = [each for each in trained if each.view.same_run == same]
+            if not points:
+                continue
+            at = [100 * each.view.seconds / study.seconds for each in points]
+            tau, low, high = np.array([each.tau for each in points]).T
+            ends = [np.maximum(tau - low, 0), np.maximum(high - tau, 0)]
+            axes.errorbar(at, tau, ends, fmt=marker, color=ALL, ms=3.5, lw=0.8, alpha=0.6 + 0.4 * (not same),
+                          label=label)  # fmt: skip
+        if np.isfinite(study.ceiling):
+            axes.axhline(study.ceiling, color="#555555", lw=0.9, ls="--", label="another seed of the longest")
+        axes.axhline(0, color="#555555", lw=0.7)
+        axes.set_xlabel("device time (% of the longest training)")
+        axes.set_ylabel("rank agreement with it (tau)")
+        axes.legend()
+        few_ticks(axes, 6, 5)
+    return Drawing("agreement_of_views", "Rank agreement of cheap views with the longest training", figure)
 
 
 def draw_between(pairs: NDArray[np.float64], cheap: str, dear: str) -> Drawing:

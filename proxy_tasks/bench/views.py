@@ -1,0 +1,203 @@
+"""Cheap views of a training run beside the longest one: do they rank architectures alike, and what is lost?
+
+A view is one number for each architecture, lower taken for better: an earlier validation, a shorter run, the
+error over fewer people, a count, a score at initialisation. The dear measure is the final error of the
+longest training in the table, the mean over its seeds. For each view
+
+    tau         Kendall's tau-b with the dear measure (Kendall 1945)
+    regret@k    least dear error of the k architectures that the view puts first, less the least of all, mm
+
+each with the central 95 % of a bootstrap over architectures. The ceiling is the tau that the dear measure has
+with itself under other seeds: noise that no view can beat. tests/test_bench_views.py
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from proxy_tasks.bench.rows import Row
+from proxy_tasks.bench.table import Floats, RunTable
+from space.arch import ArchSpec
+
+KEPT = (1, 3, 5)  # how many a view's favourites are trained in full
+RESAMPLES = 1_000
+FEWEST = 5  # architectures; with fewer there is no ranking to speak of
+
+Interval = tuple[float, float, float]  # estimate and the ends of its 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One cheap measurement of n architectures; `seconds` is what it costs for one of them."""
+
+    name: str
+    values: Floats  # (n,) NaN where it was not taken
+    seconds: float
+    same_run: bool = False  # a part of the very run that it is compared with: the seed is shared
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a view is worth."""
+
+    view: View
+    n: int
+    tau: Interval
+    regrets: tuple[Interval, ...]  # for each of KEPT, mm
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """All views of a table's architectures that have the longest training."""
+
+    archs: tuple[ArchSpec, ...]
+    dear: Floats  # (n,) mm
+    length: float
+    seconds: float  # of the longest training, mean
+    noise_mm: float  # between its seeds, or between those of the shorter run where it has one seed only
+    judged: tuple[Judged, ...]
+    ceiling: float  # tau; NaN where the noise is not known
+
+    def recommended(self, bound_mm: float, k: int = 3) -> Judged | None:
+        """The cheapest view whose regret@k stays within the bound, its interval's end included."""
+        at = KEPT.index(k)
+        good = [each for each in self.judged if each.regrets[at][2] <= bound_mm]
+        return min(good, key=lambda each: each.view.seconds, default=None)
+
+
+def study(
+    rows: Iterable[Row],
+    scores: Callable[[ArchSpec], Mapping[str, float]] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Study:
+    """`scores` gives what an untrained network tells (higher taken for better). ValueError below FEWEST."""
+    rows = list(rows)
+    lengths = sorted({float(r["length"]) for r in rows})
+    if not lengths:
+        raise ValueError("the table holds no run")
+    dear, short = RunTable.of(rows, lengths[-1]), RunTable.of(rows, lengths[0])
+    if len(dear.archs) < FEWEST and dear.length > short.length:
+        dear = short  # the longest trainings have hardly begun
+    if len(dear.archs) < FEWEST:
+        raise ValueError(
+            f"a ranking needs {FEWEST} architectures or more, and {len(dear.archs)} are complete"
+        )
+    final = dear.means[:, -1]
+    noise = dear.seed_sd()[0] if dear.seed_sd()[1] else short.seed_sd()[0]
+    views = [*_validations(short, dear, rows), *_counts(dear.archs)]
+    if scores is not None:
+        found = [scores(arch) for arch in dear.archs]
+        views += [View(name, -np.array([each[name] for each in found]), 1.0) for name in found[0]]
+    rng = np.random.default_rng(seed)
+    taken = [view for view in views if np.isfinite(view.values).sum() >= FEWEST]
+    judged = tuple(judge(view, final, rng, resamples) for view in taken)
+    return Study(
+        archs=dear.archs,
+        dear=final,
+        length=dear.length,
+        seconds=float(dear.seconds.mean()),
+        noise_mm=noise,
+        judged=judged,
+        ceiling=ceiling(final, dear.counts, noise, rng),
+    )
+
+
+def _validations(short: RunTable, dear: RunTable, rows: Sequence[Row]) -> list[View]:
+    """Validations along the short run, fewer people at its end, and validations along the longest."""
+    found = []
+    tables = [short] if short.length == dear.length else [short, dear]
+    for table in tables:
+        one = {key: seeds[min(seeds)] for key, seeds in table.curves.items()}
+        seconds = float(table.seconds.mean())
+        same = table is tables[-1]
+        last = len(table.epochs) - 1 if same else len(table.epochs)
+        for i in range(last):
+            values = np.array([one[a.id][i] if a.id in one else math.nan for a in dear.archs])
+            name = f"x{table.length:g} run, validation {i + 1} of {len(table.epochs)}"
+            found.append(View(name, values, seconds * (i + 1) / len(table.epochs), same))
+    ends = {
+        (ArchSpec.from_dict(r["arch"]).id, r["seed"]): r.get("people_mm")
+        for r in rows
+        if r["length"] == short.length
+    }
+    first = {key: min(seeds) for key, seeds in short.curves.items()}
+    for share in (4, 16):
+        values = np.array([_fewer(ends.get((a.id, first.get(a.id))), share) for a in dear.archs])
+        name = f"x{short.length:g} run, its end on a {share}th of the people"
+        found.append(View(name, values, float(short.seconds.mean()), len(tables) == 1))
+    return found
+
+
+def _fewer(people: Sequence[float] | None, share: int) -> float:
+    """Mean error of every `share`-th validation person."""
+    return float(np.mean(people[::share])) if people else math.nan
+
+
+def _counts(archs: Sequence[ArchSpec]) -> list[View]:
+    """What can be counted, more taken for better."""
+    counted: dict[str, Callable[[ArchSpec], float]] = {
+        "multiply-adds": lambda a: a.macs(),
+        "parameters": lambda a: a.params(),
+        "activations": lambda a: a.activations(),
+        "few blocks": lambda a: -sum(a.depths),
+    }
+    return [View(name, -np.array([get(a) for a in archs], dtype=float), 0.0) for name, get in counted.items()]
+
+
+def judge(view: View, dear: ArrayLike, rng: np.random.Generator, resamples: int = RESAMPLES) -> Judged:
+    """Tau and regrets of a view with their bootstrap over architectures."""
+    kept = np.isfinite(view.values)
+    cheap, dear = view.values[kept], np.asarray(dear, dtype=np.float64)[kept]
+    picks = rng.integers(0, len(cheap), (resamples, len(cheap)))
+    taus = [tau(cheap[at], dear[at]) for at in picks]
+    regrets = []
+    for k in KEPT:
+        spread = [regret(cheap[at], dear[at], k) for at in picks]
+        regrets.append((regret(cheap, dear, k), *_ends(spread)))
+    return Judged(view, len(cheap), (tau(cheap, dear), *_ends(taus)), tuple(regrets))
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    known = np.asarray(values)[np.isfinite(values)]
+    if not len(known):
+        return math.nan, math.nan
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def tau(cheap: Floats, dear: Floats) -> float:
+    """Kendall's tau-b; NaN where one of them is constant."""
+    from scipy.stats import kendalltau
+
+    if np.ptp(cheap) == 0 or np.ptp(dear) == 0:
+        return math.nan
+    return float(kendalltau(cheap, dear).statistic)
+
+
+def regret(cheap: Floats, dear: Floats, k: int) -> float:
+    """What the best of the k favourites of `cheap` lies above the best of all."""
+    favourites = np.argsort(cheap, kind="stable")[:k]
+    return float(dear[favourites].min() - dear.min())
+
+
+def ceiling(dear: Floats, counts: NDArray[np.int64], noise: float, rng: np.random.Generator) -> float:
+    """Expected tau of the dear measure with one other seed of itself.
+
+    The architectures' own spread is what is left of the dear measure's after the noise; errors without
+    noise are drawn with it about the mean, and measured twice.
+    """
+    if not math.isfinite(noise):
+        return math.nan
+    own = math.sqrt(max(0.0, float(dear.var(ddof=1)) - float(np.mean(noise**2 / counts))))
+    found = []
+    for _ in range(200):
+        truth = rng.normal(0, own, len(dear))
+        first = truth + rng.normal(0, 1, len(dear)) * noise / np.sqrt(counts)
+        found.append(tau(first, truth + rng.normal(0, noise, len(dear))))
+    return float(np.nanmean(found))

@@ -1,0 +1,97 @@
+"""Which cheap view of a training run ranks architectures as the longest training does, and what it costs.
+
+    python -m proxy_tasks.fidelity ROWS.jsonl [--bound 0.5] [--data FACES]
+
+ROWS are files of `python -m proxy_tasks.bench build`; their architectures all lie in one budget's band.
+Prints Kendall's tau and the regret of training the 1, 3 or 5 favourites of each view in full, with 95 %
+bootstrap intervals over architectures, its cost beside the longest training's, and the ceiling that seeds
+set. `*` marks a view of the very run that it is compared with: it shares the seed and looks better than it
+is. --data adds the scores of untrained networks on a batch of its images, in a few seconds for each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from proxy_tasks.bench.views import KEPT, Interval, Judged, Study
+from space.arch import ArchSpec
+from space.commandline import Parser, a_path, door
+
+BOUND_MM = 0.5
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    return door(_parser, _run, argv)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m proxy_tasks.fidelity", description=__doc__)
+    parser.add_argument(
+        "rows", type=a_path, nargs="+", metavar="ROWS", help="files of proxy_tasks.bench build"
+    )
+    parser.add_argument(
+        "--bound", type=float, default=BOUND_MM, metavar="MM", help="regret@3 that is allowed"
+    )
+    parser.add_argument("--data", type=a_path, metavar="DIR", help="images to score untrained networks on")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    from proxy_tasks.bench import rows
+    from proxy_tasks.bench.views import study
+
+    if missing := [str(path) for path in args.rows if not path.is_file()]:
+        raise ValueError(f"there is no file {missing[0]}: give what proxy_tasks.bench build wrote")
+    scores = None if args.data is None else _scores(args.data)
+    print(text(study(rows.read(*args.rows), scores), args.bound))
+    return 0
+
+
+def _scores(data: Path) -> Callable[[ArchSpec], Mapping[str, float]]:
+    """What an untrained network tells on 32 of the images at 64 pixels, counts left out."""
+    from proxy_tasks.jmlr.task import JmlrTask
+    from proxy_tasks.proxy import PROXIES
+    from proxy_tasks.zero_cost import Batch, zero_cost_scores
+
+    batch = Batch.of(JmlrTask.open(data, PROXIES["mini"]), 32)
+    kept = ("grad_norm", "naswot", "log_synflow")
+    return lambda arch: {name: value for name, value in zero_cost_scores(arch, batch).items() if name in kept}
+
+
+def text(found: Study, bound_mm: float = BOUND_MM) -> str:
+    """The study as a table, and the view that it recommends."""
+    best = found.recommended(bound_mm)
+    said = "no view keeps" if best is None else f"{best.view.name} is the cheapest view that keeps"
+    return "\n".join(
+        [
+            f"{len(found.archs)} architectures; dear: the final error of runs of x{found.length:g}, "
+            f"{found.seconds:.0f} s each, {found.dear.min():.2f} to {found.dear.max():.2f} mm",
+            f"from one seed to the next {found.noise_mm:.2f} mm: another seed of the dear measure itself has "
+            f"a tau of {found.ceiling:.2f}",
+            f"{'view':<40} {'cost':>6}  {'n':>3}  {'tau':^22}"
+            + "".join(f"  {f'regret@{k}, mm':^20}" for k in KEPT),
+            *(_line(each, found.seconds) for each in found.judged),
+            f"{said} regret@3 within {bound_mm:g} mm, its interval included",
+        ]
+    )
+
+
+def _line(each: Judged, seconds: float) -> str:
+    cost = f"{each.view.seconds / seconds:.1%}"
+    name = each.view.name + (" *" if each.view.same_run else "")
+    return f"{name:<40} {cost:>6}  {each.n:>3}  {_told(each.tau, '+.2f'):<22}" + "".join(
+        f"  {_told(one, '.2f'):<20}" for one in each.regrets
+    )
+
+
+def _told(found: Interval, form: str) -> str:
+    value, low, high = found
+    return f"{value:{form}} ({low:{form}} to {high:{form}})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

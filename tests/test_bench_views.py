@@ -1,0 +1,99 @@
+"""Cheap views beside the longest training: rank agreement, regret, and the ceiling of the seeds."""
+
+import math
+
+import numpy as np
+import pytest
+from bench_rows import simulated_rows, write_rows
+
+from proxy_tasks import fidelity
+from proxy_tasks.bench.views import KEPT, View, ceiling, judge, regret, study, tau
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return simulated_rows(24, repeated=6, longer=20, noise_mm=0.2)
+
+
+@pytest.fixture(scope="module")
+def found(rows):
+    return study(rows, resamples=100)
+
+
+def test_tau_and_regret_are_their_definitions():
+    cheap, dear = np.array([1.0, 2.0, 3.0, 4.0]), np.array([10.0, 12.0, 9.0, 13.0])
+    assert tau(cheap, dear) == pytest.approx((4 - 2) / 6)
+    assert [regret(cheap, dear, k) for k in (1, 2, 3)] == [1.0, 1.0, 0.0]
+    assert math.isnan(tau(cheap, np.ones(4)))
+
+
+def test_views_are_of_the_architectures_that_were_trained_longest(found):
+    assert len(found.archs) == 20 and found.length == 4
+    names = [each.view.name for each in found.judged]
+    assert "x1 run, validation 6 of 6" in names and "x4 run, validation 5 of 6" in names
+    assert "x4 run, validation 6 of 6" not in names, "that is the dear measure itself"
+    assert {"parameters", "x1 run, its end on a 4th of the people"} <= set(names)
+
+
+def test_later_views_agree_more_and_cost_more(found):
+    views = {each.view.name: each for each in found.judged}
+    first, last = views["x1 run, validation 1 of 6"], views["x1 run, validation 6 of 6"]
+    assert first.view.seconds * 6 == pytest.approx(last.view.seconds) and first.tau[0] < last.tau[0]
+    assert last.view.seconds == pytest.approx(found.seconds / 4, rel=0.1)
+    for each in found.judged:
+        assert each.tau[1] <= each.tau[2] and len(each.regrets) == len(KEPT)
+        assert each.regrets[0][0] >= each.regrets[1][0] >= each.regrets[2][0] >= 0
+
+
+def test_only_views_of_the_same_run_share_its_seed(found):
+    same = {each.view.name for each in found.judged if each.view.same_run}
+    assert same == {f"x4 run, validation {i} of 6" for i in range(1, 6)}
+
+
+def test_the_interval_of_tau_holds_the_truth_at_about_the_stated_rate():
+    rng, truth, held = np.random.default_rng(0), 2 / np.pi * np.arcsin(0.7), 0
+    for _ in range(100):
+        pairs = rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], 30)
+        _, low, high = judge(View("v", pairs[:, 0], 1.0), pairs[:, 1], rng, 200).tau
+        held += low <= truth <= high
+    assert held >= 86
+
+
+def test_the_ceiling_is_one_without_noise_and_that_of_two_noisy_copies_with_it():
+    rng = np.random.default_rng(1)
+    dear, ones = rng.normal(50, 1.0, 400), np.ones(400, dtype=int)
+    assert ceiling(dear, ones, 0.0, rng) == pytest.approx(1.0)
+    assert ceiling(dear, ones, 0.6, rng) == pytest.approx(
+        2 / np.pi * np.arcsin(1 - 0.36 / dear.var()), abs=0.03
+    )
+    assert math.isnan(ceiling(dear, ones, math.nan, rng))
+
+
+def test_the_cheapest_view_within_the_bound_is_recommended(found):
+    assert found.recommended(100.0).view.seconds == 0.0, "counting costs nothing"
+    assert found.recommended(-1.0) is None
+    chosen = found.recommended(0.5)
+    assert chosen is None or chosen.regrets[1][2] <= 0.5
+
+
+def test_before_the_long_runs_are_there_the_short_ones_are_the_dear_measure(rows):
+    short = study([r for r in rows if r["length"] == 1], resamples=20)
+    assert short.length == 1 and len(short.archs) == 25
+    assert all(each.view.same_run for each in short.judged if "run" in each.view.name)
+    with pytest.raises(ValueError, match="5 architectures or more; 2 are complete"):
+        study([r for r in rows if r["length"] == 1 and r["role"] == "control"] + [rows[10]], resamples=5)
+
+
+def test_scores_of_untrained_networks_are_views_too(rows):
+    found = study(rows, lambda arch: {"naswot": -sum(arch.depths)}, resamples=20)
+    assert found.judged[-1].view.name == "naswot"
+
+
+def test_the_command_prints_a_row_for_each_view_and_a_recommendation(rows, tmp_path, capsys):
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    assert fidelity.main([str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("20 architectures; dear: the final error of runs of x4")
+    assert "regret@3" in lines[2] and "regret@3 within 0.5 mm" in lines[-1]
+    assert fidelity.main([str(tmp_path / "none.jsonl")]) == 2
+    assert "there is no file" in capsys.readouterr().err
