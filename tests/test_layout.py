@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -44,9 +45,10 @@ HOMES = {
 }
 
 
-def _sources(room: str) -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / room).rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+@cache
+def _sources(room: str) -> tuple[tuple[str, ast.Module], ...]:
+    files = sorted((ROOT / room).rglob("*.py"))
+    return tuple((path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))) for path in files)
 
 
 def _imported(tree: ast.AST, *, for_types: bool = True) -> Iterator[str]:
@@ -70,7 +72,7 @@ def test_the_reader_of_imports_sees_lazy_ones_and_can_leave_out_types():
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_run_one_way(room):
     later = set(ROOMS[ROOMS.index(room) + 1 :]) | {"tests"}
-    sources = list(_sources(room))
+    sources = _sources(room)
     assert sources
     wrong = [(path, name) for path, tree in sources for name in _imported(tree) if name in later]
     assert wrong == []
@@ -110,6 +112,7 @@ def _files_imported(tree: ast.AST, known: set[str]) -> Iterator[str]:
             yield from _files_imported(node, known)
 
 
+@cache
 def _arrows() -> dict[str, set[str]]:
     """Every module of the project, and those of the project that it imports."""
     trees = {
