@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from space.commandline import Parser, a_path
+from space.streams import patient
 
 
 def add_where(p: Parser) -> None:
@@ -25,14 +26,15 @@ def add_where(p: Parser) -> None:
 def chatter_to(log: Path) -> Iterator[TextIO]:
     """Send file descriptors 1 and 2 and all logging to `log`; yields the stream that people see.
 
+    Writing there never raises: a reader that leaves, or a terminal that knows no ±, ends no search.
     Descriptors, not sys.stderr: Ray's C++ parts and child processes write there directly.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(1), os.dup(2)]
     real = _writes_to(sys.stderr, 2)
-    stream = os.fdopen(os.dup(2), "w", buffering=1) if real else sys.stderr
-    handler = logging.StreamHandler(open(log, "a", buffering=1))  # noqa: SIM115  closed below
+    stream = patient(os.dup(2), sys.stderr.encoding, owned=True) if real else sys.stderr
+    handler = logging.StreamHandler(open(log, "a", buffering=1, encoding="utf-8"))  # noqa: SIM115  closed below
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     before, level = root.handlers[:], root.level

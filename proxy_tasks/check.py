@@ -19,6 +19,8 @@ from typing import Any
 from space.commandline import Parser, a_path, door
 from space.machine import cores
 
+MOST_WORKERS = 512  # threads; more only wait for each other
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
@@ -68,8 +70,8 @@ def _check_request(args: argparse.Namespace) -> None:
     """ValueError, one sentence, for numbers and names that cannot be meant."""
     from proxy_tasks.pictures import require_place
 
-    if args.workers < 0:
-        raise ValueError(f"--workers is 1 or more, or 0 for one a core, not {args.workers}")
+    if not 0 <= args.workers <= MOST_WORKERS:
+        raise ValueError(f"--workers is 1 to {MOST_WORKERS}, or 0 for one a core, not {args.workers}")
     if not args.pixels >= 0:
         raise ValueError(f"--pixels is 0 or more, not {args.pixels}")
     if args.limit < 0:

@@ -69,10 +69,23 @@ class Outcome:
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
-    """'auto' is the current CUDA device where there is one, else the CPU."""
+    """'auto' is the current CUDA device where there is one, else the CPU.
+
+    ValueError for what is no device, or none that can be had here.
+    """
     if str(device) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"a device is auto, cpu, cuda or cuda:N, not {device!r}") from None
+    if found.type not in ("cpu", "cuda"):
+        raise ValueError(f"a device is auto, cpu, cuda or cuda:N, not {device!r}")
+    count = torch.cuda.device_count() if found.type == "cuda" else 1
+    if (found.index or 0) >= count:
+        there = f"there are {count} GPUs here" if count else "no GPU is visible here"
+        raise ValueError(f"device {found}, but {there}: give --device auto or cpu")
+    return found
 
 
 def hardware(device: torch.device | str = "auto") -> str:

@@ -30,6 +30,7 @@ ADVICE = {  # what the operating system's few words do not say
     errno.ENOTDIR: "a part of this path is a file",
     errno.EMFILE: "raise `ulimit -n`",
 }
+NEVER = (errno.ENAMETOOLONG, errno.ELOOP)  # no disk could serve such a path, so the request is wrong
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -99,6 +100,11 @@ def a_path(text: str) -> Path:
     return Path(text)
 
 
+def a_name(text: str) -> str:
+    """An argument that names something, a file perhaps; see a_path."""
+    return text if a_path(text) else ""
+
+
 def door(
     parser: Callable[[], Parser],
     work: Callable[[argparse.Namespace], int],
@@ -132,7 +138,7 @@ def door(
         except MemoryError as error:
             status = say(name, f"there is not enough memory for this{f' ({error})' if str(error) else ''}", 1)
         except OSError as error:
-            status = say(name, sentence_of(error), 1)
+            status = say(name, sentence_of(error), 2 if error.errno in NEVER else 1)
         except RuntimeError as error:
             status = say(name, error, 1)
         failure = printed.failure()

@@ -29,9 +29,10 @@ def read_spec(text: str) -> ArchSpec:
         return REFERENCES[text]
     try:
         value = json.loads(Path(text).read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         names = ", ".join(REFERENCES)
-        raise ValueError(f"{text!r} is neither one of {names} nor a readable spec file ({error})") from None
+        why = "its brackets are nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{text!r} is neither one of {names} nor a readable spec file ({why})") from None
     try:
         return spec_in(value)
     except ValueError as error:

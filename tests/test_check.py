@@ -74,7 +74,7 @@ PLANTED: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "pose of three rows": ("damaged labels", lambda r: _info(r, R_t=lambda p: p[:3])),
     "vertices of another mesh": ("wrong vertex count", lambda r: _info(r, verts=lambda v: v[:-1])),
     "face behind the camera": ("T_z is not negative", lambda r: _info(r, R_t=_turned)),
-    "vertices in millimetres": ("vertices behind the camera", lambda r: _info(r, verts=lambda v: v * 1000)),
+    "vertices in millimetres": ("vertices not in metres", lambda r: _info(r, verts=lambda v: v * 1000)),
     "pose with a stretch": ("R is not a rotation", lambda r: _info(r, R_t=_stretched)),
     "pose transposed": ("landmarks off the projected mesh", lambda r: _info(r, R_t=lambda p: _transposed(p))),
 }

@@ -39,6 +39,8 @@ class Settings:
     cap: int | None = None
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"--seed is 0 or more, not {self.seed}")
         if self.frames < 0:
             raise ValueError(f"--frames is a number of images a subject, or 0 for all, not {self.frames}")
 

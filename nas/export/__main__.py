@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from space.commandline import a_path, door, parser_of
+from space.commandline import a_name, a_path, door, parser_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,7 @@ def parser() -> Parser:
     what = p.add_argument_group("what to export")
     what.add_argument(
         "source",
+        type=a_name,
         metavar="WHAT",
         help="a run, a folder under its retrain/, a spec file, or a name like resnet34",
     )
@@ -84,7 +85,7 @@ def _run(args: argparse.Namespace) -> int:
             )
         claimed(out / name, inside=args.out is None)
     if "onnx" in args.format:
-        onnx_file.require(source)  # before another format is written
+        onnx_file.require(source, args.batch)  # before another format is written
     print(f"exporting {source.taken}")
     written: list[str] = []
     for name in dict.fromkeys(args.format):

@@ -23,6 +23,9 @@ OPSET = 18
 DYNAMIC_FILE = "model.onnx"
 
 
+MOST_BYTES = 8e9  # of activations, when an exported file is run for a comparison
+
+
 def fixed_file(batch: int) -> str:
     """Name of the file for exactly `batch` images."""
     return f"model-b{batch}.onnx"
@@ -30,7 +33,7 @@ def fixed_file(batch: int) -> str:
 
 def write(source: Source, destination: Path, batch: int = 1) -> Written:
     """model.onnx (any batch size) and model-b<batch>.onnx (that one)."""
-    require(source)
+    require(source, batch)
     model, side = source.model(), source.resolution
     differences = []
     with staged(destination) as folder:
@@ -76,8 +79,15 @@ def _run(file: Path, images: Tensor) -> Tensor:
     return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
 
 
-def require(source: Source) -> None:
-    """ValueError where there is nothing to write, or nothing to write it with."""
+def require(source: Source, batch: int = 1) -> None:
+    """ValueError where there is nothing to write, nothing to write it with, or no room to check it in."""
+    needed = batch * source.arch.activations(outputs=source.outputs) * 4 * (source.resolution / 256) ** 2
+    if needed > MOST_BYTES:
+        most = int(batch * MOST_BYTES / needed)
+        raise ValueError(
+            f"--batch {batch} would take {needed / 1e9:.0f} GB to check: export at most {most}, or the file "
+            "for any batch size, which is written as well"
+        )
     if source.state is None:
         raise ValueError(
             f"{source.arch.id} has no trained weights to put into an ONNX file: retrain it first, "

@@ -16,6 +16,7 @@ from types import TracebackType
 import numpy as np
 
 from nas.files import scratch_folder
+from space.outputs import require_place as require_folder
 
 WRITTEN = ("subject_id", "verts", "R", "T")  # arrays by which a file of nas.predict is known
 
@@ -34,6 +35,7 @@ def mapped_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
 
 def require_place(path: Path) -> None:
     """ValueError where an npz cannot be written to `path`: a folder, or a file that is no prediction."""
+    require_folder(path.parent)
     if path.is_dir():
         raise ValueError(f"--out {path} is a folder: give the name of a file in it")
     if not path.exists():

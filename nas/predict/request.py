@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from nas.predict.npz_stream import require_place
 from nas.predict.pictures import COMMAND
@@ -68,7 +69,7 @@ def choose(request: Request) -> Chosen:
 def _ensemble(request: Request, file: Path) -> Chosen:
     if not file.exists():
         raise MemberError(
-            f"{request.run} has no ensemble yet: run python -m nas.ensemble {request.run} first"
+            f"{request.run} has no ensemble yet: run python -m nas.ensemble {quote(str(request.run))} first"
         )
     try:
         document = json.loads(file.read_text())
@@ -76,7 +77,7 @@ def _ensemble(request: Request, file: Path) -> Chosen:
         folders, stored_flip = [entry["folder"] for entry in document["members"]], document["flip"]
     except (ValueError, KeyError, TypeError) as error:
         raise MemberError(
-            f"{file} is damaged ({error}): run python -m nas.ensemble {request.run} again"
+            f"{file} is damaged ({error}): run python -m nas.ensemble {quote(str(request.run))} again"
         ) from None
     members = require_members(request.run, folders)
     if request.trainval:
@@ -116,6 +117,7 @@ def twin(member: Member, run: Path) -> Member:
         if is_twin(other, member):
             return other
     raise MemberError(
-        f"{member.title} has no twin that was trained on all subjects: run python -m nas.retrain {run} "
+        f"{member.title} has no twin that was trained on all subjects: run "
+        f"python -m nas.retrain {quote(str(run))} "
         "--trainval with the same settings"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from proxy_tasks.jmlr.crops.build import BAD_LIMIT
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import l_error
 from proxy_tasks.jmlr.pnp import solve_pnp
-from proxy_tasks.jmlr.wcpa.dataset import MISSING_LIMIT, MissingFiles, WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import MISSING_LIMIT, DataError, MissingFiles, WcpaDataset
 from proxy_tasks.jmlr.wcpa.split import validation_rows
 
 
@@ -57,11 +58,16 @@ def predict(
 
 
 def _open(path: Path, split: str, skip_missing: bool) -> WcpaDataset:
-    """The data set; DataError where more files are absent than may be, unless those rows shall be skipped."""
+    """The data set; DataError where rows are listed twice, or where more files are absent than may be."""
     try:
-        return WcpaDataset.open(path, splits=(split,), missing_limit=1.0 if skip_missing else MISSING_LIMIT)
+        limit = 1.0 if skip_missing else MISSING_LIMIT
+        dataset = WcpaDataset.open(path, splits=(split,), missing_limit=limit)
     except MissingFiles as error:
         raise MissingFiles(f"{error}, or leave those images out with --skip-missing") from None
+    twice = [str(row) for row, times in Counter(dataset.rows[split]).items() if times > 1]
+    if twice:
+        raise DataError(f"the {split} list of {path} names {twice[0]} twice, and an image has one prediction")
+    return dataset
 
 
 def require_whole(cache: CropCache, dataset: WcpaDataset, split: str) -> None:

@@ -108,6 +108,20 @@ def _is_whole(line: bytes) -> bool:
         return False
 
 
+def is_in_memory(url: str) -> bool:
+    """Whether a storage would forget a search at its end: no name at all, or SQLite without a file."""
+    return not url.strip() or re.fullmatch(r"sqlite(\+\w+)?:/{0,3}(:memory:)?(\?.*)?", url) is not None
+
+
+def require_storage(url: str) -> None:
+    """RunError for a storage that could keep nothing."""
+    if is_in_memory(url):
+        raise RunError(
+            f"the storage {url!r} is in memory and gone with the process: name a file (sqlite:///FILE) or a "
+            "server"
+        )
+
+
 def from_anywhere(url: str | None) -> str | None:
     """The URL of the same storage in any working directory."""
     file = sqlite_file(url)

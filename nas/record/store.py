@@ -27,7 +27,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.record.run_dir import RunDir, RunError
-from nas.record.storage import SingleWriterJournal, sqlite_file, without_password
+from nas.record.storage import SingleWriterJournal, require_storage, sqlite_file, without_password
 from space import ArchSpec
 
 REPEATS = "repeats"  # the study of controls and re-runs
@@ -105,6 +105,7 @@ class Store:
                 raise RunError(f"{run.path} has no study.log: the search has recorded nothing yet")
             journal = SingleWriterJournal(run.study_log, repair=write)
             return cls(JournalStorage(journal), prefix, journal)
+        require_storage(url)
         try:
             return cls(optuna.storages.get_storage(url), prefix)
         except Exception as error:  # SQLAlchemy's and the driver's own kinds

@@ -245,16 +245,20 @@ def read_record(file: Path) -> dict[str, Any]:
 
 def require_members(run: Path, names: Sequence[str] = (), *, trainval: bool = False) -> list[Member]:
     """The finished runs, or those named; MemberError where there is none."""
-    RunDir(run).read()
+    where = RunDir(run)
+    where.read()
     members = find_members(run, trainval=trainval)
     if not members:
         kind = " on all subjects" if trainval else ""
         flag = " --trainval" if trainval else ""
         raise MemberError(
-            f"{run} holds no finished retraining{kind}: run python -m nas.retrain {run}{flag} first"
+            f"{run} holds no finished retraining{kind}: run python -m nas.retrain {where.quoted}{flag} first"
         )
     if not names:
         return members
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise MemberError(f"{twice[0]} is named twice: a network counts once, and weights are chosen")
     by_name = {member.name: member for member in members}
     unknown = [name for name in names if name not in by_name]
     if unknown:

@@ -10,6 +10,8 @@ from typing import Any
 from proxy_tasks.kind import DEFAULT
 from proxy_tasks.launching import LAUNCHES
 
+LEAST_CPUS = 0.01  # less is no share of a core that anybody means, and thousands of trials at once
+
 
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
@@ -54,6 +56,10 @@ class SearchConfig:
         _at_least("--seed", self.seed, 0)
         if self.rounds not in (1, 2):
             raise ValueError(f"--rounds is 1 or 2, not {self.rounds}")
+        if self.cpus_per_trial is not None and self.cpus_per_trial < LEAST_CPUS:
+            raise ValueError(
+                f"--cpus-per-trial is at least {LEAST_CPUS} of a core, not {self.cpus_per_trial:g}"
+            )
         for flag, value in (("--max-hours", self.max_hours), ("--cpus-per-trial", self.cpus_per_trial)):
             if value is not None and not (0 < value < math.inf):
                 raise ValueError(f"{flag} is a positive number, not {value}")

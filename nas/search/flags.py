@@ -126,6 +126,8 @@ def to_config(given: argparse.Namespace) -> SearchConfig:
         raise ValueError(
             "--budget is missing: give the multiply-adds to search at, such as --budget 5.1GFLOPs"
         )
+    if "objective" in values and "data" in values:
+        raise ValueError("--data is not read by an --objective, which brings its own: leave one of them out")
     return SearchConfig(**values)
 
 

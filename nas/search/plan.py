@@ -195,6 +195,11 @@ def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
         arch = read_spec(text)
     except ValueError as error:
         raise ValueError(f"--seed-arch: {error}") from None
+    if arch.block != feasible.space.block:
+        raise ValueError(
+            f"--seed-arch {text} ({arch.id}) is of {arch.block} blocks and the space is of "
+            f"{feasible.space.block} ones: give --block {arch.block}, or leave it out"
+        )
     if arch in feasible.window and (too_much := feasible.too_much(arch)):
         raise ValueError(f"--seed-arch {text} ({arch.id}) has {too_much}: raise that or leave it out")
     if arch not in feasible:

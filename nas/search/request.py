@@ -10,6 +10,7 @@ from typing import Any
 
 from nas.record.objectives import second_of
 from nas.record.run_dir import RunDir, RunError, newest
+from nas.record.storage import require_storage
 from nas.record.store import Store
 from nas.search import flags, known
 from nas.search.config import SearchConfig, gpu_share
@@ -17,7 +18,7 @@ from nas.search.plan import Plan, resolve
 from nas.search.resume import meanings_of, read_request, to_resumed
 from nas.search.session import Session
 from nas.search.table import find_table
-from nas.trials.resources import Resources, check_address
+from nas.trials.resources import NoRoom, Resources, check_address
 from nas.trials.trial import ObjectiveSpec
 from proxy_tasks.kind import find_kind
 from space.machine import cores, memory_bytes
@@ -51,13 +52,16 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
         config = config.replace(warm_start=tuple(str(Path(path).resolve()) for path in config.warm_start))
         for path in config.warm_start:
             known.read(path, plan.proxy, plan.feasible)
-        if config.storage:
-            Store.connect(run, config.storage)
     resources = _resources(config, plan, gpus, share)
+    _require_here(config, resources, gpus, given.dry_run)
     if config.launcher == "ray" and config.ray_address is not None:
         check_address(config.ray_address)
     spec = _objective(config, plan, resources)
     spec.make()
+    if saved is None and config.storage is not None:
+        require_storage(config.storage)
+        if not given.dry_run:
+            Store.connect(run, config.storage)
     return Session(config, plan, run, spec, resources, saved, given.quiet, tuple(argv))
 
 
@@ -75,6 +79,21 @@ def _gpus(config: SearchConfig) -> int:
     import torch
 
     return torch.cuda.device_count()
+
+
+def _require_here(config: SearchConfig, resources: Resources, gpus: int, dry_run: bool) -> None:
+    """NoRoom where this machine cannot hold a trial, if nobody asks Ray, which would say so itself."""
+    if config.ray_address is not None or config.objective is not None:
+        return
+    if config.gpus_per_trial == "auto" and not gpus:
+        raise NoRoom("--gpus-per-trial auto, but no GPU is visible here: leave it out, or join a cluster")
+    if config.launcher == "ray" and not dry_run:
+        return
+    if resources.cpus > cores() or resources.gpus > gpus:
+        raise NoRoom(
+            f"a trial needs {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, and this machine has "
+            f"{cores()} and {gpus}: lower --cpus-per-trial or --gpus-per-trial, or join a cluster"
+        )
 
 
 def _plan(config: SearchConfig, run: RunDir, saved: dict[str, Any] | None, gpus: int) -> Plan:
@@ -138,6 +157,14 @@ def dry_run(session: Session) -> int:
     from nas.search.forecast import forecast
 
     config, resources = session.config, session.resources
+    if config.objective is not None:
+        runs = session.plan.runs_at_most()
+        print(
+            f"runs           at most {sum(runs.values())} ({', '.join(f'{n} {w}' for w, n in runs.items())})"
+        )
+        print(f"time           what a run of {config.objective} takes is for that objective to know")
+        print("nothing was trained and nothing was written")
+        return 0
     if config.launcher == "inprocess":
         slots = 1
     elif resources.gpus:

@@ -40,9 +40,28 @@ def check_address(address: str) -> None:
     if not host or "/" in host or not port.isdigit():
         raise NoRoom(f"--ray-address is auto or the HOST:PORT of a cluster's head, not {address!r}")
     try:
-        socket.create_connection((host, int(port)), timeout=ANSWER).close()
+        with socket.create_connection((host, int(port)), timeout=ANSWER) as connection:
+            if not os.environ.get("RAY_USE_TLS") and not _speaks_grpc(connection):
+                raise NoRoom(
+                    f"what listens at {address} is no Ray cluster: give the HOST:PORT that "
+                    "`ray start --head` printed (6379, unless it was told otherwise)"
+                )
     except (OSError, OverflowError) as error:
         raise NoRoom(no_cluster(address)) from error
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    """Whether the other side greets as a gRPC server does, which a cluster's control service is.
+
+    Any other server says something else, or nothing; Ray would wait for it, silent, for minutes.
+    """
+    settings, kind = b"\0\0\0\4\0\0\0\0\0", 3  # an empty frame of settings, and where its kind stands
+    try:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+        answer = connection.recv(len(settings))
+    except OSError:
+        return False
+    return len(answer) > kind and answer[kind] == settings[kind] and answer[:2] == b"\0\0"
 
 
 def no_cluster(address: str) -> str:

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from space.commandline import Parser
+from space.commandline import Parser, a_path, door
 
 
 def _parser() -> Parser:
@@ -24,10 +23,10 @@ def _parser() -> Parser:
     doors = parser.add_subparsers(dest="door", required=True, title="what to do")
     build = doors.add_parser("build", help="train what is missing")
     build.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="people to train and validate on"
+        "--data", type=a_path, required=True, metavar="DIR", help="people to train and validate on"
     )
-    build.add_argument("--test", type=Path, metavar="DIR", help="people whom nothing is chosen by")
-    build.add_argument("--out", type=Path, required=True, metavar="FILE", help="rows are appended here")
+    build.add_argument("--test", type=a_path, metavar="DIR", help="people whom nothing is chosen by")
+    build.add_argument("--out", type=a_path, required=True, metavar="FILE", help="rows are appended here")
     build.add_argument(
         "--part", default="1/1", metavar="I/N", help="every N-th run, from the I-th (default 1/1)"
     )
@@ -36,24 +35,18 @@ def _parser() -> Parser:
     build.add_argument("--at-most", type=int, default=0, metavar="N", help="stop after N runs (default: all)")
     query = doors.add_parser("query", help="print what is there")
     surrogate = doors.add_parser("surrogate", help="judge models of it out of sample")
-    for door in (query, surrogate):
-        door.add_argument("--rows", type=Path, nargs="+", required=True, metavar="FILE")
-    for door in (build, query):
-        door.add_argument("--table", default="cpu-1.2G", help="which plan (default cpu-1.2G)")
+    for each in (query, surrogate):
+        each.add_argument("--rows", type=a_path, nargs="+", required=True, metavar="FILE")
+    for each in (build, query):
+        each.add_argument("--table", default="cpu-1.2G", help="which plan (default cpu-1.2G)")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status."""
-    args = _parser().parse_args(argv)
-    try:
-        return {"build": _build, "query": _query, "surrogate": _surrogate}[args.door](args)
-    except ValueError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("bench: interrupted; the same command goes on where it stood.", file=sys.stderr)
-        return 130
+    work = {"build": _build, "query": _query, "surrogate": _surrogate}
+    again = "the same command goes on where it stood"
+    return door(_parser, lambda args: work[args.door](args), argv, after_interrupt=again)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -83,6 +76,8 @@ def _query(args: argparse.Namespace) -> int:
     from proxy_tasks.bench import rows
 
     table = rows.read(*args.rows)
+    if not table:
+        raise ValueError(f"there are no rows in {', '.join(map(str, args.rows))}: build some first")
     for row in sorted(table, key=lambda r: (r["length"], r["l_error_mm"] or 1e9)):
         print(f"{row['l_error_mm']:8.2f} x{row['length']:g} s{row['seed']} {row['role']:14} {row['key']}")
     return 0

@@ -47,7 +47,11 @@ def _lines(paths: Iterable[Path]) -> Iterator[Row]:
     for path in paths:
         if not path.exists():
             continue
-        for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} holds no rows: it is no text") from None
+        for line in text.splitlines():
             try:
                 yield json.loads(line)
             except json.JSONDecodeError:

@@ -23,7 +23,14 @@ from proxy_tasks.jmlr import camera
 from proxy_tasks.jmlr.crops.cut import cut
 from proxy_tasks.jmlr.crops.row_arrays import Fields, RowArrays
 from proxy_tasks.jmlr.wcpa.dataset import DataError, Row, WcpaDataset
-from proxy_tasks.jmlr.wcpa.sample import DamagedSample, image_size, read_info, read_landmarks
+from proxy_tasks.jmlr.wcpa.sample import (
+    DamagedSample,
+    image_size,
+    off_the_picture,
+    read_info,
+    read_landmarks,
+    strange_size,
+)
 
 BAD_LIMIT = 0.01  # largest share of a split's rows that may be missing or damaged
 _CHUNK = 16  # rows that a thread takes at once
@@ -65,11 +72,15 @@ def make_row(dataset: WcpaDataset, row: Row, split: str, resolution: int) -> dic
         crop = camera.crop_transform(landmarks, resolution)
     except ValueError as error:
         raise DamagedSample(f"its landmarks fit no face: {error}") from error
+    if wrong := off_the_picture(landmarks, size):
+        raise DamagedSample(wrong)
     fields = {"crop": crop, "K": camera.intrinsics(dataset.projection, size), "size": size}
     if split != "test":
         verts, R, T = read_info(dataset.info_path(row))
         if len(verts) != dataset.topology.vertex_count:
             raise DamagedSample(f"it has {len(verts)} vertices, the mesh has {dataset.topology.vertex_count}")
+        if wrong := strange_size(verts):
+            raise DamagedSample(wrong)
         if camera.to_camera(verts, R, T)[:, 2].max() >= 0:
             raise DamagedSample("its pose puts vertices behind the camera")
         points = camera.project(verts, R, T, dataset.projection, size)

@@ -30,6 +30,7 @@ from space.machine import cores
 
 Row = tuple[str, str, str]
 
+MOST_WORKERS = 512  # processes
 JPEG_QUALITY = 92
 _MOST_FRAMES = math.lcm(len(ACTIONS), FRAMES_PER_ACTION)  # after these (action, img_id) pairs repeat
 _IMAGES_A_WORKER = 60  # below this a second process costs more than it saves
@@ -102,8 +103,8 @@ def _check(
         raise ValueError(f"images of {size} pixels: 64 to 4096 are possible.")
     if seed < 0:
         raise ValueError(f"seed {seed}: it must not be negative.")
-    if workers is not None and workers < 1:
-        raise ValueError(f"{workers} workers: at least 1 is needed.")
+    if workers is not None and not 1 <= workers <= MOST_WORKERS:
+        raise ValueError(f"{workers} workers: at least 1 is needed, at most {MOST_WORKERS}.")
 
 
 def _umask() -> int:

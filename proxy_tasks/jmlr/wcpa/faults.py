@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 
 from proxy_tasks.jmlr import camera
 from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
-from proxy_tasks.jmlr.wcpa.sample import DamagedSample, decode, image_size, read_info, read_landmarks
+from proxy_tasks.jmlr.wcpa.sample import (
+    DamagedSample,
+    decode,
+    image_size,
+    off_the_picture,
+    read_info,
+    read_landmarks,
+    strange_size,
+)
 
 T = TypeVar("T")
 
@@ -79,6 +87,10 @@ def row_faults(
         except ValueError as error:
             faults.append(Fault("damaged landmarks", str(row), str(error)))
             landmarks = None
+    known = landmarks is not None and size is not None
+    if known and (wrong := off_the_picture(landmarks, np.array(size))):
+        faults.append(Fault("landmarks off the picture", str(row), wrong))
+        landmarks = None
     if split == "train":
         labels = read("labels", read_info, dataset.info_path(row))
         if labels is not None:
@@ -105,6 +117,9 @@ def _label_faults(
 ) -> Iterator[tuple[str, str]]:
     if len(verts) != dataset.topology.vertex_count:
         yield "wrong vertex count", f"{len(verts)} vertices, the mesh has {dataset.topology.vertex_count}"
+        return
+    if wrong := strange_size(verts):
+        yield "vertices not in metres", wrong
         return
     crooked = np.abs(R @ R.T - np.eye(3)).max()
     if crooked > _ROTATION_TOLERANCE or np.linalg.det(R) < 0:

@@ -30,6 +30,9 @@ UNREADABLE = (
 )
 
 
+LEAST_WIDTH, GREATEST_WIDTH = 0.02, 2.0  # metres that a face's vertices span at most in a direction
+
+
 class DamagedSample(ValueError):
     """A file of one sample that cannot be used, and why."""
 
@@ -63,6 +66,23 @@ def read_info(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64], NDA
         raise DamagedSample(f"{path.name} holds vertices or a pose that are not finite")
     pose = pose.astype(np.float64)
     return verts.astype(np.float32), pose[:3, :3], pose[3, :3]
+
+
+def strange_size(verts: NDArray[np.floating]) -> str:
+    """Why verts (V, 3) are no face in metres, or "": a face is about 0.2 wide in no other unit."""
+    width = float(np.ptp(verts, axis=0).max())
+    if LEAST_WIDTH <= width <= GREATEST_WIDTH:
+        return ""
+    units = "millimetres" if LEAST_WIDTH <= width / 1000 <= GREATEST_WIDTH else "another unit"
+    return f"its vertices span {width:.4g}, which is no face in metres: are they in {units}?"
+
+
+def off_the_picture(landmarks: NDArray[np.floating], size: NDArray[np.integer]) -> str:
+    """Why landmarks (68, 2) are not of a picture of size (width, height), or "": most lie outside it."""
+    outside = ((landmarks < -1) | (landmarks > size)).any(axis=1)
+    if outside.mean() <= 0.5:
+        return ""
+    return f"{int(outside.sum())} of its {len(landmarks)} landmarks lie off the picture: are they of another?"
 
 
 @lru_cache(maxsize=64)

@@ -78,7 +78,8 @@ def _indices(path: Path) -> Ints:
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as an array of vertex indices: {error}") from error
+        why = "it holds Python objects" if "pickle" in str(error) else str(error)
+        raise ValueError(f"{path} cannot be read as an array of vertex indices: {why}") from error
     if values.dtype.kind not in "iu":
         raise ValueError(f"{path} holds {values.dtype} numbers; vertex indices are integers")
     return values.astype(np.int64)
