@@ -15,7 +15,6 @@ import shlex
 import sys
 import time
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from space.commandline import Parser, a_path, door, parser_of
 def status(run_dir: Path) -> dict[str, Any]:
     """The state of a search as plain values (docs/search.md lists the keys)."""
     from nas.record.costs import Latencies, figures, verdict
-    from nas.record.hours import device_hours
+    from nas.record.hours import clock_hours, device_hours
     from nas.record.run_dir import RunDir
     from nas.record.select import select
     from nas.record.sought import front_sought, to_dict
@@ -61,14 +60,8 @@ def status(run_dir: Path) -> dict[str, Any]:
         "score": score.to_dict(),
         "baseline_l_error_mm": about.get("baseline_l_error_mm"),
         "device_hours": device_hours(about, records),
-        "hours": _hours(records),
+        "hours": clock_hours(records),
     }
-
-
-def _hours(records: Any) -> float:
-    """From the first start to the last ending, or to the last start while nothing has ended."""
-    times = [datetime.fromisoformat(t) for r in records for t in (r.started, r.finished) if t]
-    return (max(times) - min(times)).total_seconds() / 3600 if times else 0.0
 
 
 def _print(run_dir: Path, found: dict[str, Any]) -> None:

@@ -87,6 +87,9 @@ class Score:
         return asdict(self)
 
 
+VALIDATION_SHARE = 0.2  # of a data set's subjects; the others train
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """The labelled part of a data set, before it is opened.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, pick_rows, validation_rows
+from space.files import write_whole
 
 CHUNK = 1024  # images scored at once
 ENSEMBLE, MEAN = "Ensemble (greedy)", "Mean of all members"
@@ -220,9 +220,7 @@ def _write(folder: Path, result: Result) -> None:
     }
     folder.mkdir(exist_ok=True)
     for name, text in texts.items():
-        (folder / f".{name}").write_text(text)
-    for name in texts:
-        os.replace(folder / f".{name}", folder / name)
+        write_whole(folder / name, text)
 
 
 def _notes(result: Result) -> str:

@@ -1,4 +1,4 @@
-"""What a trial held of a device, and what that adds up to."""
+"""What a trial held of a device, what that adds up to, and how long it took by the clock."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def device_hours(about: Mapping[str, Any], records: Iterable[TrialRecord]) -> fl
     """
     taken = [(datetime.fromisoformat(r["since"]), r["gpus"] or r["cpus"]) for r in about.get("resources", ())]
     return sum(_share(taken, record) * record.seconds for record in records) / 3600
+
+
+def clock_hours(records: Iterable[TrialRecord]) -> float:
+    """Hours by the clock: from the first start to the last thing that is known, a start or an ending."""
+    times = [datetime.fromisoformat(t) for r in records for t in (r.started, r.finished) if t]
+    return (max(times) - min(times)).total_seconds() / 3600 if times else 0.0
 
 
 def _share(taken: list[tuple[datetime, float]], record: TrialRecord) -> float:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.record.narrow import ENOUGH_TO_NARROW
+from nas.record.seeds import free
 from nas.record.storage import StoreError
 from nas.record.store import KNOWN, REPEATS, Store, TrialRecord
 from nas.search import race
@@ -362,10 +363,7 @@ class Driver:
     def _free_seed(self, arch: ArchSpec, proxy: Proxy) -> int:
         """The search's seed, or the next one that this architecture was not trained with."""
         used = self._seeds.get((arch.id, proxy.id), set())
-        seed = self.plan.seed
-        while seed in used:
-            seed += 1
-        return seed
+        return next(free(used, self.plan.seed))
 
     def _require_some_success(self) -> None:
         """RuntimeError where nearly all recent runs failed: the rest would only fail too."""

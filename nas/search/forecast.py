@@ -17,13 +17,13 @@ from nas.search.memory import Calibration, calibrate, largest_peak, training_ste
 from nas.search.pace import Pace
 from nas.search.plan import Plan
 from nas.trials.rungs import asha_share
-from proxy_tasks.kind import DEFAULT, Samples, find_kind
+from proxy_tasks.kind import DEFAULT, VALIDATION_SHARE, Samples, find_kind
 from proxy_tasks.proxy import Proxy
 from space.arch import ArchSpec
 
 STEPS = 3  # timed, after one that is not
 CPU_BATCH = 32  # images of a step timed on a CPU: 512 at 256 pixels would take minutes and 10 GB
-VALIDATION = 0.25  # validation images for each training image: 20 % against 80 % of the subjects
+VALIDATION = VALIDATION_SHARE / (1 - VALIDATION_SHARE)  # validation images for each training image
 FORWARD = 1 / 3  # of a training step's cost
 CHECKPOINTS = 3  # of a live trial: the newest, the one before, and one that is being written
 STORE_BYTES = 20_000  # a trial in the journal
@@ -98,9 +98,9 @@ def step_seconds(arch: ArchSpec, proxy: Proxy, device: object, most: int = CPU_B
 
 
 def training_images(proxy: Proxy, found: Samples) -> int:
-    """Images that a run trains on: four fifths of the subjects, within the proxy's bounds."""
+    """Images that a run trains on: those of its share of the subjects, within the proxy's bounds."""
     frames = found.images / max(1, found.subjects)
-    trained = round(found.subjects * 0.8)
+    trained = round(found.subjects * (1 - VALIDATION_SHARE))
     trained = min(trained, proxy.subjects) if proxy.subjects else trained
     return round(trained * (min(frames, proxy.frames) if proxy.frames else frames))
 

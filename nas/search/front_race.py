@@ -13,6 +13,7 @@ from typing import Any
 
 from nas.record.front import alive, nondominated
 from nas.record.objectives import Cost
+from nas.record.seeds import free_seeds
 from nas.record.select import estimates, pooled_noise
 from nas.record.store import TrialRecord
 from nas.search.race import GIVE_UP, Repeat
@@ -82,7 +83,7 @@ class FrontRace:
             return []
         chosen = [a for a in left if done[a] == fewest]
         count = min(seeds - fewest, max(1, slots // len(chosen)))
-        wanted = {a: _free_seeds(records, fidelity, a, seed, count) for a in chosen}
+        wanted = {a: free_seeds(records, fidelity, a, seed, count) for a in chosen}
         return [Repeat("repeat", a, "", wanted[a][i]) for i in range(count) for a in chosen]
 
 
@@ -98,11 +99,3 @@ def _spread(positions: Sequence[int], count: int) -> list[int]:
         return [positions[-1]]  # the lowest error
     step = (len(positions) - 1) / (count - 1)
     return [positions[round(i * step)] for i in range(count)]
-
-
-def _free_seeds(
-    records: Sequence[TrialRecord], fidelity: str, arch: ArchSpec, start: int, count: int
-) -> list[int]:
-    """The first `count` seeds from `start` on that `arch` has not been trained with at `fidelity`."""
-    used = {r.seed for r in records if r.arch == arch and r.fidelity == fidelity}
-    return [s for s in range(start, start + count + len(used)) if s not in used][:count]

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from nas.record.seeds import free_seeds
 from nas.record.select import Estimate, estimates, pooled_noise, seed_groups, tied_with_best
 from nas.record.store import TrialRecord
 from space import ArchSpec
@@ -61,7 +62,7 @@ def control_repeats(
     own, known = runs.begun(control, "control"), runs.complete(control, "known")
     missing = max(1 - own, seeds - own - known)  # one of its own at least, beside what was known before
     return [
-        Repeat("control", control, name, s) for s in _free_seeds(records, fidelity, control, seed, missing)
+        Repeat("control", control, name, s) for s in free_seeds(records, fidelity, control, seed, missing)
     ]
 
 
@@ -127,7 +128,7 @@ def _with_seeds(
     control: ArchSpec | None,
     control_name: str,
 ) -> list[Repeat]:
-    free = {a: iter(_free_seeds(records, fidelity, a, seed, chosen.count(a))) for a in dict.fromkeys(chosen)}
+    free = {a: iter(free_seeds(records, fidelity, a, seed, chosen.count(a))) for a in dict.fromkeys(chosen)}
     kind = {a: ("control", control_name) if a == control else ("repeat", "") for a in chosen}
     return [Repeat(kind[a][0], a, kind[a][1], next(free[a])) for a in chosen]
 
@@ -179,17 +180,3 @@ class _Runs:
 
     def failed(self, arch: ArchSpec, role: str = "repeat") -> int:
         return self._count(arch, ("failed",), role)
-
-
-def _free_seeds(
-    records: Sequence[TrialRecord], fidelity: str, arch: ArchSpec, start: int, count: int
-) -> list[int]:
-    """The first `count` seeds from `start` on that `arch` has not been trained with at `fidelity`."""
-    used = {r.seed for r in records if r.arch == arch and r.fidelity == fidelity}
-    found: list[int] = []
-    seed = start
-    while len(found) < count:
-        if seed not in used:
-            found.append(seed)
-        seed += 1
-    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from proxy_tasks.latency.device import AGAIN, require_here
 from proxy_tasks.latency.stopwatch import Timed
 from space.arch import ArchSpec
+from space.files import write_json
 from space.latency import Conditions, LatencyTable
 from space.machine import cache_root
 
@@ -50,9 +50,7 @@ def table_file(conditions: Conditions) -> Path:
 def write(path: Path, kept: Kept) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(kept.to_dict()) + "\n", "utf-8")
-    os.replace(partial, path)
+    write_json(path, kept.to_dict())
 
 
 def read(path: Path) -> Kept:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from datetime import datetime
 
 from nas.record.costs import Latencies, bargain, verdict
+from nas.record.hours import clock_hours
 from nas.record.select import Estimate, Selection, select
 from reports.durations import UNITS, duration, unit_for
 from reports.figures import architecture
@@ -133,7 +133,7 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
         "runs": Fact(len(run.own), "d"),
         "interrupted": Fact("yes" if is_interrupted(run) else "no"),
         "time": duration(run.hours(run.records)),
-        "wall_time": duration(wall_hours(run)),
+        "wall_time": duration(clock_hours(run.records)),
     }
     facts |= _costs("best", best, run.latencies)
     if found := bargain(selection, run.latencies):
@@ -171,13 +171,6 @@ def _costs(who: str, row: Estimate, latencies: Latencies) -> dict[str, Fact]:
     if (ms := latencies.ms(row.arch)) is not None:
         facts[f"{who}_ms"] = Fact(ms, ".1f", "ms")
     return facts
-
-
-def wall_hours(run: Run) -> float:
-    """From the first start to the last finish."""
-    starts = [datetime.fromisoformat(r.started) for r in run.records if r.started]
-    ends = [datetime.fromisoformat(r.finished) for r in run.records if r.finished]
-    return (max(ends) - min(starts)).total_seconds() / 3600 if starts and ends else 0.0
 
 
 def is_interrupted(run: Run) -> bool:

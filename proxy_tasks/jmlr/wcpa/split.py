@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from proxy_tasks.kind import VALIDATION_SHARE
+
 SPLIT_SEED = 0  # one for all runs, so that all are scored on the same people
 
 
@@ -22,7 +24,7 @@ def _order(seed: int, *names: str) -> bytes:
 
 
 def split_subjects(
-    subjects: Iterable[str], seed: int, validation: float = 0.2
+    subjects: Iterable[str], seed: int, validation: float = VALIDATION_SHARE
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(training, validation) subject ids, each sorted; at least one person on either side.
 
