@@ -343,6 +343,7 @@ def test_bad_requests_are_one_sentence_and_write_nothing(tmp_path, wcpa_of_ten, 
         ([str(run), "--lr", "nan"], "learning rate"),
         ([str(run), "--gpus", "2"], "--launcher inprocess"),
         ([str(run), "--batch-per-gpu", "4"], "twice"),
+        ([str(run), "--launch-steps", "graphs"], "--launch-steps graphs is for a network on one GPU"),
         ([str(run), "--data", str(tmp_path / "absent")], "no data folder"),
         ([str(run), "--batch", "64"], "32 training images"),
     ]

@@ -21,6 +21,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from proxy_tasks.launching import LAUNCHES
 from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ def parser() -> Parser:
     where.add_argument("--ray-address", metavar="A", help="cluster to join ('auto'); default: this machine")
     where.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     where.add_argument("--dry-run", action="store_true", help="say hours and memory, train nothing")
+    where.add_argument(
+        "--launch-steps", default="auto", choices=LAUNCHES, help="how steps reach a GPU (auto; docs/gpu.md)"
+    )
     where.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return p
 
@@ -113,7 +117,7 @@ def _run(args: argparse.Namespace) -> int:
         jobs = plan_jobs(args, place)
         if told(args, jobs, place):
             return 0
-        return run_jobs(jobs, args.run, in_process(args.run, place.device), quiet=args.quiet)
+        return run_jobs(jobs, args.run, in_process(args.run, place.device, place.launch), quiet=args.quiet)
     if args.ray_address is None:
         return _on_ray(args, where_to_train(args))
     from nas.retrain.on_ray import cluster_gpus

@@ -74,7 +74,12 @@ class OneByOne(_Launcher):
         storage, gpu = job.folder(self.run).resolve() / "ray", self.place.gpu
         trainer = TorchTrainer(
             _worker,
-            train_loop_config={"job": job.to_dict(), "run": str(self.run.resolve()), "gpu": gpu},
+            train_loop_config={
+                "job": job.to_dict(),
+                "run": str(self.run.resolve()),
+                "gpu": gpu,
+                "launch": self.place.launch,
+            },
             scaling_config=ScalingConfig(num_workers=self.place.processes, use_gpu=gpu),
             torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
             run_config=RunConfig(
@@ -97,12 +102,13 @@ class SideBySide(_Launcher):
         threads = max(1, cores() // self.place.at_once)
         task = ray.remote(num_cpus=1, num_gpus=int(self.place.gpu), max_retries=2)(_alone)
         try:
-            ray.get(task.remote(job.to_dict(), str(self.run.resolve()), self.place.gpu, threads))
+            run, place = str(self.run.resolve()), self.place
+            ray.get(task.remote(job.to_dict(), run, place.gpu, threads, place.launch))
         except Exception as error:  # RayTaskError, or what Ray says of a worker that died
             raise RuntimeError(reason(error)) from error
 
 
-def _alone(job: dict[str, Any], run: str, gpu: bool, threads: int) -> None:
+def _alone(job: dict[str, Any], run: str, gpu: bool, threads: int, launch: str) -> None:
     """One whole run in this process."""
     import torch
 
@@ -113,7 +119,7 @@ def _alone(job: dict[str, Any], run: str, gpu: bool, threads: int) -> None:
     require_device(device)
     if not gpu:
         torch.set_num_threads(threads)
-    train(RetrainJob.from_dict(job), Path(run), device=device)
+    train(RetrainJob.from_dict(job), Path(run), device=device, launch=launch)
 
 
 def _fit(trainer: Any) -> None:
@@ -153,7 +159,8 @@ def _worker(config: dict[str, Any]) -> None:
     else:
         torch.set_num_threads(max(1, cores() // context.get_local_world_size()))
     device = ray.train.torch.get_device() if config["gpu"] else "cpu"
-    train(RetrainJob.from_dict(config["job"]), Path(config["run"]), device=device, on_epoch=report)
+    job, run = RetrainJob.from_dict(config["job"]), Path(config["run"])
+    train(job, run, device=device, on_epoch=report, launch=config["launch"])
 
 
 def reason(error: Exception) -> str:

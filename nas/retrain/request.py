@@ -31,6 +31,7 @@ class Place:
     gpu: bool
     device: str
     at_once: int = 1  # jobs side by side
+    launch: str = "auto"  # how steps are launched, proxy_tasks.launching
 
 
 def where_to_train(args: argparse.Namespace, cluster: tuple[int, int] | None = None) -> Place:
@@ -56,10 +57,12 @@ def where_to_train(args: argparse.Namespace, cluster: tuple[int, int] | None = N
     if alone and (processes > 1 or args.parallel):
         what = "--parallel" if args.parallel else f"--gpus {processes}"
         raise ValueError(f"--launcher inprocess trains in one process: leave out {what}, or use ray")
-    device = "cuda" if gpu else "cpu"
+    device, launch = "cuda" if gpu else "cpu", args.launch_steps
+    if launch.endswith("graphs") and not (gpu and (args.parallel or processes == 1)):
+        raise ValueError(f"--launch-steps {launch} is for a network on one GPU: use eager or compiled")
     if args.parallel:
-        return Place(args.launcher, 1, gpu, device, at_once=processes)
-    return Place(args.launcher, processes, gpu, device)
+        return Place(args.launcher, 1, gpu, device, at_once=processes, launch=launch)
+    return Place(args.launcher, processes, gpu, device, launch=launch)
 
 
 def plan_jobs(args: argparse.Namespace, place: Place) -> list[RetrainJob]:

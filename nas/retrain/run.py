@@ -25,12 +25,12 @@ POLL = 0.5  # seconds between looks at a history
 
 
 @contextlib.contextmanager
-def in_process(run: Path, device: str) -> Iterator[Launch]:
+def in_process(run: Path, device: str, steps: str = "auto") -> Iterator[Launch]:
     """Train here, one job after another, without Ray."""
     from nas.retrain.train import train
 
     def launch(job: RetrainJob) -> None:
-        train(job, run, device=device)
+        train(job, run, device=device, launch=steps)
 
     yield launch
 

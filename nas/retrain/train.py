@@ -34,6 +34,7 @@ def train(
     device: str | torch.device = "auto",
     on_epoch: Callable[[Epoch], bool] | None = None,
     progress: bool = False,
+    launch: str = "auto",
 ) -> Outcome:
     """Train `job` in its folder under `run`, from its checkpoint where there is one.
 
@@ -63,7 +64,7 @@ def train(
     shared = distribute(model, device, job.proxy.batch // place.size)
     outcome = fit(
         shared, task, job.proxy, seed=job.seed, device=device, checkpoint=folder.checkpoint,
-        on_epoch=record, world=place,
+        on_epoch=record, world=place, launch=launch,
     )  # fmt: skip
     if place.rank == 0:
         folder.summarise(about, outcome.status, outcome.reason)
