@@ -68,6 +68,15 @@ def test_a_device_with_quirks_is_learnt_from_noisy_times(feasible):
     assert table.error == pytest.approx(made.left_out_error, abs=0.02)  # which sees the noise as well
 
 
+def test_a_few_disturbed_times_change_little(feasible):
+    rows, others = drawn(feasible, 60, 0), drawn(feasible, 40, 1)
+    times = simulated(rows, noise=0.005)
+    times[:3] *= (2.0, 1.5, 3.0)
+    made = fit(feasible.space, Conditions("simulated"), rows, times)
+    assert made.dropped >= 3
+    np.testing.assert_allclose(made.table("basic", others), simulated(others), rtol=0.02)
+
+
 def test_a_block_has_a_time_where_no_network_went(feasible):
     rows = drawn(feasible, 30, 0)
     table = fit(feasible.space, Conditions("simulated"), rows, simulated(rows)).table

@@ -77,6 +77,7 @@ def _calibrate(args: argparse.Namespace) -> int:
     print(
         f"{about['networks']} networks in {about['seconds']:.0f} s; each predicted from the others within "
         f"{about['left_out_error']:.1%} on average"
+        + (f" ({about['dropped']} disturbed ones dropped)" if about["dropped"] else "")
     )
     print(f"table: {path}    check it: python -m proxy_tasks.latency validate, with the same flags")
     return 0

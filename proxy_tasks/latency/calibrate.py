@@ -45,6 +45,7 @@ def calibrate(
         "networks": len(found),
         "seconds": time.perf_counter() - start,
         "left_out_error": made.left_out_error,
+        "dropped": made.dropped,
         "pad": made.pad,
     }
     return Kept(made.table, about, tuple(found))

@@ -12,8 +12,9 @@ of mean 0 for each kind: a constant, a smooth function of the logarithms of the 
 of two that divides the width, as kernels depend on it. t is linear in g, so every entry of the table has a
 posterior mean in closed form, and entries that no network came near keep their expected cost.
 
-The process's few settings are those with the least mean error of networks left out one at a time, which has a
-closed form too (Rasmussen and Williams 2006, eq. 5.12). tests/test_latency_fit.py
+The process's few settings are those with the least mean error of networks left out one at a time, which
+has a closed form too (Rasmussen and Williams 2006, eq. 5.12). Times far from what all others say, as when
+the machine had something else to do, are dropped, and the rest is fitted again. tests/test_latency_fit.py
 
 Notation   n  networks     y  (n,) relative residual of the expected cost     K  (n, n) covariance of y
 """
@@ -38,6 +39,8 @@ from space.plan import STAGES, STEM_OUT
 PADS = (1, 16, 32, 64)
 LEAST = 0.02  # of its expected cost: no part is free
 FEWEST = 6  # networks that say anything
+HICCUP = 6.0  # times the median error left out, beyond which a time is not believed: 4 standard deviations
+MOST_DROPPED = 0.1  # of the networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Fit:
     pad: int
     prior: Prior
     left_out_error: float
+    dropped: int  # networks that something else on the machine slowed down
 
 
 def fit(space: Space, conditions: Conditions, rows: Ints, milliseconds: Floats) -> Fit:
@@ -78,13 +82,26 @@ def fit(space: Space, conditions: Conditions, rows: Ints, milliseconds: Floats) 
         raise ValueError(
             f"{len(rows)} networks are too few for a table, {FEWEST} the fewest: raise --seconds"
         )
+    process, prior = _best(conditions, rows, times)
+    errors = np.abs(process.left_out_errors(prior))
+    kept = errors <= np.maximum(HICCUP * np.median(errors), np.quantile(errors, 1 - MOST_DROPPED))
+    if not kept.all():
+        process, prior = _best(conditions, rows[kept], times[kept])
+        errors = np.abs(process.left_out_errors(prior))
+    return Fit(
+        process.table(space, prior), process.parts.pad, prior, float(errors.mean()), int((~kept).sum())
+    )
+
+
+def _best(conditions: Conditions, rows: Ints, times: Floats) -> tuple[Process, Prior]:
+    """The way to count and the settings with the least mean error of networks left out."""
     tried = [
-        (process.left_out_error(prior), process, prior)
+        (float(np.abs(process.left_out_errors(prior)).mean()), process, prior)
         for process in (Process(Parts(conditions, pad), rows, times) for pad in PADS)
         for prior in priors()
     ]
-    error, process, prior = min(tried, key=lambda each: each[0])
-    return Fit(process.table(space, prior), process.parts.pad, prior, error)
+    _, process, prior = min(tried, key=lambda each: each[0])
+    return process, prior
 
 
 class Process:
@@ -103,13 +120,14 @@ class Process:
         }
         self._residual: Floats = 1 - np.sum(list(self._shares.values()), axis=0)
 
-    def left_out_error(self, prior: Prior) -> float:
-        """Mean |error| of each network predicted from all others, relative."""
+    def left_out_errors(self, prior: Prior) -> Floats:
+        """(n,) relative error of each network predicted from all others; infinite for impossible settings."""
         try:
             inverse = cho_solve(cho_factor(self._covariance(prior)), np.eye(len(self._residual)))
         except LinAlgError:
-            return np.inf
-        return float(np.abs(inverse @ self._residual / np.diag(inverse)).mean())
+            return np.full(len(self._residual), np.inf)
+        found: Floats = inverse @ self._residual / np.diag(inverse)
+        return found
 
     def table(self, space: Space, prior: Prior) -> LatencyTable:
         """The posterior mean at all widths of `space`."""
