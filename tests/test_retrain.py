@@ -373,7 +373,8 @@ def test_a_global_batch_must_split_evenly(tmp_path, wcpa_of_ten, capsys):
 
 
 def test_every_setting_of_the_schedule_has_a_flag():
-    settings = {field.name for field in dataclasses.fields(Proxy)} - {"name", "synthetic"}
+    of_the_search = {"name", "synthetic", "validation_people"}  # who judged it judges its winners too
+    settings = {field.name for field in dataclasses.fields(Proxy)} - of_the_search
     assert settings == {*SETTINGS, "flip"}
     assert settings <= vars(parser().parse_args(["run"])).keys()
 
