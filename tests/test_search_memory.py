@@ -7,8 +7,9 @@ from nas_tools import plan
 
 from nas.search import request
 from nas.search.config import SearchConfig, gpu_share
-from nas.search.forecast import device_seconds, seconds_per_run, training_images
-from nas.search.memory import Calibration, cpu_slots, largest_peak, peak_bytes, slices
+from nas.search.forecast import device_seconds
+from nas.search.memory import cpu_slots, largest_peak, slices
+from nas.trials.needs import Calibration, peak_bytes, seconds_per_run, training_images
 from nas.trials.resources import Resources
 from nas.trials.rungs import asha_share
 from proxy_tasks.kind import find_kind
@@ -114,6 +115,7 @@ def test_the_calibrated_prediction_covers_a_measured_run():
 
 def test_a_cpu_times_part_of_a_large_batch_and_scales_it(monkeypatch):
     from nas.search import forecast
+    from nas.trials import needs
 
     batches, clock = [], iter(range(100))
 
@@ -121,12 +123,12 @@ def test_a_cpu_times_part_of_a_large_batch_and_scales_it(monkeypatch):
         batches.append(batch)
         return lambda: None
 
-    monkeypatch.setattr(forecast, "training_step", step_of)
-    monkeypatch.setattr(forecast.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(needs, "training_step", step_of)
+    monkeypatch.setattr(needs.time, "perf_counter", lambda: float(next(clock)))
     large, small = (plan(trials=1).proxy.replace(batch=b) for b in (512, 8))
     made = plan(trials=1)
     step = forecast.seconds_per_step(dataclasses.replace(made, proxy=large), "cpu")
-    assert batches == [forecast.CPU_BATCH] and step == 512 / forecast.CPU_BATCH  # a tick of the clock each
+    assert batches == [needs.CPU_BATCH] and step == 512 / needs.CPU_BATCH  # a tick of the clock each
     assert forecast.seconds_per_step(dataclasses.replace(made, proxy=large), "cuda") == 1.0
     assert forecast.seconds_per_step(dataclasses.replace(made, proxy=small), "cpu") == 1.0
-    assert batches == [forecast.CPU_BATCH, 512, 8]
+    assert batches == [needs.CPU_BATCH, 512, 8]

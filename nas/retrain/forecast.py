@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from nas.retrain.job import RetrainJob
 from nas.retrain.request import Place
-from nas.search.forecast import seconds_per_run, step_seconds, training_images
-from nas.search.memory import Calibration, peak_bytes
+from nas.trials.needs import Calibration, peak_bytes, seconds_per_run, step_seconds, training_images
 from proxy_tasks.kind import find_kind
 from space.cost import INPUT_SIZE
 

@@ -9,22 +9,21 @@ counts with its own, by comparison with the control (nas/search/pace.py).
 from __future__ import annotations
 
 import math
-import statistics
-import time
 from dataclasses import dataclass
 
-from nas.search.memory import Calibration, calibrate, largest_peak, training_step
+from nas.search.memory import calibrate, largest_peak
 from nas.search.pace import Pace
 from nas.search.plan import Plan
+from nas.trials.needs import (
+    VALIDATION,
+    Calibration,
+    seconds_per_run,
+    step_seconds,
+    training_images,
+)
 from nas.trials.rungs import asha_share
-from proxy_tasks.kind import DEFAULT, VALIDATION_SHARE, Samples, find_kind
-from proxy_tasks.proxy import Proxy
-from space.arch import ArchSpec
+from proxy_tasks.kind import DEFAULT, find_kind
 
-STEPS = 3  # timed, after one that is not
-CPU_BATCH = 32  # images of a step timed on a CPU: 512 at 256 pixels would take minutes and 10 GB
-VALIDATION = VALIDATION_SHARE / (1 - VALIDATION_SHARE)  # validation images for each training image
-FORWARD = 1 / 3  # of a training step's cost
 CHECKPOINTS = 3  # of a live trial: the newest, the one before, and one that is being written
 STORE_BYTES = 20_000  # a trial in the journal
 CURVE_BYTES = 10_000  # a trial's TensorBoard file
@@ -81,37 +80,6 @@ def forecast(plan: Plan, data: str | None, slots: int, threads: int, task: str =
 def seconds_per_step(plan: Plan, device: object) -> float:
     """Median of a few training steps of the control; a CPU's are timed on part of a large batch."""
     return step_seconds(plan.control, plan.proxy, device)
-
-
-def step_seconds(arch: ArchSpec, proxy: Proxy, device: object, most: int = CPU_BATCH) -> float:
-    """Median of a few training steps of one network; at most `most` images are timed on a CPU."""
-    batch = proxy.batch
-    timed = min(batch, most) if str(device) == "cpu" else batch
-    step = training_step(arch, proxy, timed, device)
-    step()
-    times = []
-    for _ in range(STEPS):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * batch / timed
-
-
-def training_images(proxy: Proxy, found: Samples) -> int:
-    """Images that a run trains on: those of its share of the subjects, within the proxy's bounds."""
-    frames = found.images / max(1, found.subjects)
-    trained = round(found.subjects * (1 - VALIDATION_SHARE))
-    trained = min(trained, proxy.subjects) if proxy.subjects else trained
-    return round(trained * (min(frames, proxy.frames) if proxy.frames else frames))
-
-
-def seconds_per_run(proxy: Proxy, images: int, step: float) -> float:
-    """Training plus a validation after every interval; ValueError where a run could not fill a batch."""
-    from proxy_tasks.engine import Length
-
-    length = Length.of(proxy, images)
-    validation = length.intervals * images * VALIDATION / proxy.batch * step * FORWARD
-    return length.steps * step + validation
 
 
 def device_seconds(plan: Plan, each: float, usual: float = 1.0) -> float:

@@ -1,12 +1,8 @@
 """How much device memory a training run peaks at, from its spec, and how many share one GPU.
 
-    peak = fixed + batch * activations * bytes an activation + parameters * bytes a parameter
-
-activations are the outputs of all convolutions at the proxy's resolution
-(ArchSpec.activations). What the backward pass keeps of each, with batch norm and
-ReLU beside it, is measured once on a device with the control network, by one
-training step at two batch sizes, and kept in the cache. Weights, gradients and
-momentum take 4 bytes each. tests/test_search_memory.py
+The peak is that of nas/trials/needs.py. What the backward pass keeps of each activation is measured once on a
+device with the control network, by one training step at two batch sizes, and kept in the cache.
+tests/test_search_memory.py
 
 On a CPU what counts is the parameters: measured on networks of 4 to 66 million, a
 worker peaks at 0.4 GB and 30 bytes a parameter (weights, gradients, momentum, bf16
@@ -17,18 +13,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
 import numpy as np
 
 from nas.search.plan import Plan
+from nas.trials.needs import PARAMETER_BYTES, Calibration, peak_bytes, training_step
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 from space.files import write_json
 from space.machine import cache_root
 
-PARAMETER_BYTES = 12  # float32 weight, gradient, momentum
 HEADROOM = 0.9  # of a device's memory; the rest goes to fragmentation
 SAMPLE = 256  # architectures whose memory stands for the set's
 MOST_SHARES = 16
@@ -44,21 +39,6 @@ def cpu_slots(plan: Plan, memory: float) -> int:
     specs = plan.feasible.draw(SAMPLE, np.random.default_rng(0))
     largest = float(np.quantile([spec.params() for spec in specs], 0.99))
     return max(1, math.floor((memory - ELSE) / (CPU_WORKER + CPU_PARAMETER * largest)))
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What one device needs beyond parameters: bytes an activation, and bytes a process."""
-
-    activation_bytes: float = 8.0  # bf16: input, normalised and rectified copies, gradients in flight
-    fixed_bytes: float = 1.2e9  # CUDA context, cuDNN workspaces, the caching allocator's slack
-    measured: bool = False
-
-
-def peak_bytes(spec: ArchSpec, proxy: Proxy, calibration: Calibration) -> float:
-    """Predicted peak of one training run of `spec` under `proxy`."""
-    activations = proxy.batch * spec.activations(proxy.resolution) * calibration.activation_bytes
-    return calibration.fixed_bytes + activations + spec.params() * PARAMETER_BYTES
 
 
 def largest_peak(plan: Plan, calibration: Calibration) -> float:
@@ -119,29 +99,3 @@ def _measure(spec: ArchSpec, proxy: Proxy, batch: int) -> float:
     del step
     torch.cuda.empty_cache()
     return peak
-
-
-def training_step(spec: ArchSpec, proxy: Proxy, batch: int, device: Any) -> Any:
-    """A function that does one step of SGD on noise, as proxy_tasks.engine does on data."""
-    import torch
-
-    from proxy_tasks.backbone import build_model
-    from proxy_tasks.engine import use_bf16
-
-    model = build_model(spec).to(device)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, fused=True)
-    images = torch.randn(batch, 3, proxy.resolution, proxy.resolution, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    bf16 = use_bf16(proxy.precision, device)
-
-    def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            outputs = model(images)
-        optimizer.zero_grad(set_to_none=True)
-        outputs.float().square().mean().backward()
-        optimizer.step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    return step
