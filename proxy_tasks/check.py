@@ -34,9 +34,7 @@ def _run(args: argparse.Namespace) -> int:
     _check_request(args)
     present = [split for split in SPLITS if list_file(args.data, split).is_file()]
     dataset = WcpaDataset.open(args.data, present[:1] or SPLITS, check_files=False)
-    faults = find_faults(
-        dataset, workers=args.workers or cores(), progress=sys.stderr.isatty(), limit_px=args.pixels
-    )
+    faults = find_faults(dataset, workers=args.workers or cores(), progress=True, limit_px=args.pixels)
     report = _report(dataset, faults, args.limit)
     print(json.dumps(report, indent=1) if args.json else _text(report))
     if args.overlay:

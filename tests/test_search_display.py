@@ -64,3 +64,15 @@ def test_time_left_is_shown_once_half_a_run_is_done(tmp_path):
 
 def test_quiet_says_nothing(tmp_path):
     assert shown(tmp_path, lambda one: begun(one, 1), quiet=True) == ""
+
+
+def test_where_there_is_no_terminal_a_running_trial_is_heard_of_now_and_then(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("nas.search.display.time.monotonic", lambda: clock[0])
+    stream = io.StringIO()
+    display = Display(driver(tmp_path, small_plan()), stream)
+    for second in range(1, 301):
+        clock[0] = float(second)
+        display.tick()
+    lines = stream.getvalue().splitlines()
+    assert 5 <= len(lines) <= 20 and "0 of at most" in lines[0]

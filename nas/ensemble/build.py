@@ -24,6 +24,7 @@ from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, pick_rows, validation_rows
 from space.files import write_whole
+from proxy_tasks.progress import bar
 
 CHUNK = 1024  # images scored at once
 ENSEMBLE, MEAN = "Ensemble (greedy)", "Mean of all members"
@@ -106,12 +107,10 @@ def _predict(
     device: str,
     progress: bool,
 ) -> Predictions:
-    from tqdm import tqdm
-
     arrays = []
     shape = (len(rows), crops.any.topology.vertex_count, 5)
     total = len(rows) * len(members)
-    with tqdm(total=total, unit="img", desc="predicting", disable=not progress, file=sys.stderr) as bar:
+    with bar(total, "images", "predicting", show=progress) as shown:
         for i, member in enumerate(members):
             array = mapped_array(scratch / f"{i}.npy", shape)
             done = 0
@@ -119,7 +118,7 @@ def _predict(
                 values = torch.cat([part.verts, part.points], dim=2).cpu().numpy()
                 array[done : done + len(values)] = values
                 done += len(values)
-                bar.update(len(values))
+                shown.update(len(values))
             arrays.append(array)
     return Predictions(crops.any, rows, arrays, resolve_device(device))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from proxy_tasks.jmlr.metric import l_error
 from proxy_tasks.jmlr.pnp import solve_pnp
 from proxy_tasks.jmlr.wcpa.dataset import MISSING_LIMIT, DataError, MissingFiles, WcpaDataset
 from proxy_tasks.jmlr.wcpa.split import validation_rows
+from proxy_tasks.progress import bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +88,16 @@ def _stream(
     rows: np.ndarray,
     progress: bool,
 ) -> Done:
-    from tqdm import tqdm
-
     cache = predictor.crops.any
     vertices = cache.topology.vertex_count
     shapes = {"verts": (vertices, 3), "R": (3, 3), "T": (3,)}
     pictured = set(np.linspace(0, len(rows) - 1, min(request.overlay, len(rows))).astype(int).tolist())
     errors: list[np.ndarray] = []
-    bar = tqdm(total=len(rows), unit="img", desc="predicting", disable=not progress, file=sys.stderr)
+    shown = bar(len(rows), "images", "predicting", show=progress)
     with (
         NpzStream(request.out, len(rows), shapes) as npz,
         Overlay(request.folder, dataset) as overlay,
-        bar,
+        shown,
     ):
         names = {"subject_id": cache.subjects, "facial_action": cache.actions, "img_id": cache.img_ids}
         npz.put_whole({name: np.asarray(column[rows]) for name, column in names.items()})
@@ -115,7 +113,7 @@ def _stream(
                 if done + i in pictured:
                     overlay.draw(cache, int(part.rows[i]), *(t[i].cpu().numpy() for t in (verts, R, T)))
             done += len(part.rows)
-            bar.update(len(part.rows))
+            shown.update(len(part.rows))
     mean = float(np.concatenate(errors).mean()) if errors else None
     return Done(len(rows), chosen.network, mean, len(pictured), request.folder)
 

@@ -135,6 +135,9 @@ def _on_ray(args: argparse.Namespace, place: Place) -> int:
         return 0
     from nas.retrain.on_ray import OneByOne, SideBySide
 
+    if not args.quiet:
+        there = "on this machine" if args.ray_address is None else f"at {args.ray_address}"
+        print(f"training by Ray {there}, which takes a few seconds to start", file=sys.stderr, flush=True)
     launcher = (SideBySide if args.parallel else OneByOne)(args.run, place, args.ray_address)
     return run_jobs(jobs, args.run, launcher, at_once=place.at_once, quiet=args.quiet)
 

@@ -18,6 +18,7 @@ from nas.retrain.job import RetrainJob
 from nas.retrain.trained import MemberError, read_record
 from proxy_tasks.kind import SCORE, find_kind
 from proxy_tasks.machine_errors import is_interrupt
+from proxy_tasks.progress import is_time
 from space.commandline import sentence_of
 
 Launch = Callable[[RetrainJob], None]
@@ -148,13 +149,17 @@ def following(folder: RetrainFolder, job: RetrainJob, stream: TextIO | None) -> 
     """One line an epoch, read off the history that the training process writes, wherever it runs."""
     done = threading.Event()
     known = len(folder.rows())
-    if stream is not None and known:
-        say(stream, f"{job.folder_name}: going on after epoch {known}")
+    first = f"going on after epoch {known}" if known else "training begins"
+    say(stream, f"{job.folder_name}: {first}, {job.proxy.validations} in all")
 
     def follow() -> None:
-        shown = known
+        shown, began, told = known, time.monotonic(), 0.0
         while True:
             last = done.wait(POLL)
+            elapsed = time.monotonic() - began
+            if is_time(told, elapsed) and not last:
+                told = elapsed
+                say(stream, f"{job.folder_name}: in epoch {shown + 1}, {elapsed / 60:.1f} min so far")
             rows = folder.rows()
             for row in rows[shown:]:
                 say(stream, progress_line(job, rows, row))

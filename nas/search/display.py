@@ -8,7 +8,6 @@ length of a search the process's own stdout and stderr go to log.txt
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from typing import Any, TextIO
@@ -17,18 +16,10 @@ from nas.search.driver import Driver, Watcher
 from nas.trials.trial import Job
 from proxy_tasks.engine import Epoch
 from proxy_tasks.kind import Score
+from proxy_tasks.progress import has_a_screen, is_time
 
 REFRESH = 0.5  # seconds between redraws of the bar
 LINE_EVERY = 2.0  # seconds between plain lines at least, unless something failed
-
-
-def _has_a_screen(stream: TextIO) -> bool:
-    """Whether a bar can be drawn: a terminal, and one that says how large it is (some containers' do not)."""
-    try:
-        size = os.get_terminal_size(stream.fileno())
-    except (AttributeError, OSError, ValueError):
-        return False
-    return size.columns > 0 and size.lines > 0
 
 
 class Display(Watcher):
@@ -47,7 +38,7 @@ class Display(Watcher):
         self._worth: dict[str, float] = {}  # of the runs that go on, in the same
         self._begun = [0.0, 0]  # the worth of all runs begun here, and their number
         self._earlier()
-        self._mode = "quiet" if quiet else "bar" if _has_a_screen(stream) else "lines"
+        self._mode = "quiet" if quiet else "bar" if has_a_screen(stream) else "lines"
         self._bar: Any = self._make_bar() if self._mode == "bar" else None
 
     def _earlier(self) -> None:
@@ -99,8 +90,11 @@ class Display(Watcher):
             self._print(message)
 
     def tick(self) -> None:
-        """Redraw, at most every half second."""
+        """Redraw, at most every half second; without a screen a line now and then, for life is seen by it."""
         now = time.monotonic()
+        if self._mode == "lines" and is_time(self._line - self._began, now - self._began):
+            self._line = now
+            self._print(self._summary())
         if self._bar is not None and now - self._drawn > REFRESH:
             self._drawn = now
             self._draw()

@@ -184,6 +184,8 @@ def _launcher(session: Session, stream: TextIO) -> contextlib.AbstractContextMan
         if not session.quiet:
             print(text, file=stream, flush=True)
 
+    address = session.resources.address
+    say("starting Ray on this machine" if address is None else f"joining the Ray cluster at {address}")
     return cluster(session.resources, session.run_dir.path, say)
 
 
@@ -224,7 +226,7 @@ def _begin(session: Session) -> dict[str, Any]:
 
 def _facts(session: Session) -> dict[str, Any]:
     """Prepare the data, with faces of our own where none were given, and describe it."""
-    progress = sys.stderr.isatty() and not session.quiet
+    progress = not session.quiet
     if session.config.data is None and session.config.objective is None:
         say = partial(_say, session)
         find_kind(session.config.task).make(session.plan.proxy, say, progress=progress)

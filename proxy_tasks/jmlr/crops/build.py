@@ -31,6 +31,7 @@ from proxy_tasks.jmlr.wcpa.sample import (
     read_landmarks,
     strange_size,
 )
+from proxy_tasks.progress import bar
 
 BAD_LIMIT = 0.01  # largest share of a split's rows that may be missing or damaged
 _CHUNK = 16  # rows that a thread takes at once
@@ -104,7 +105,6 @@ def build(
     DataError where more than bad_limit of the rows (and more than one) cannot be used.
     """
     import cv2
-    from tqdm import tqdm
 
     rows = dataset.rows[split]
     fields = fields_of(split, resolution, dataset.topology.vertex_count)
@@ -112,8 +112,8 @@ def build(
         arrays = stack.enter_context(closing(RowArrays(folder, fields, len(rows))))
         stack.callback(cv2.setNumThreads, cv2.getNumThreads())
         cv2.setNumThreads(1)  # the pool is the parallelism
-        bar = tqdm(total=len(rows), disable=not progress, unit="img", desc=f"{split} crops {resolution}px")
-        stack.enter_context(bar).update(int(arrays.done.sum()))
+        shown = stack.enter_context(bar(len(rows), "images", f"{split} crops {resolution}px", show=progress))
+        shown.update(int(arrays.done.sum()))
         pool = ThreadPoolExecutor(workers)
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
 
@@ -126,7 +126,7 @@ def build(
         written: list[int] = []
         synced = time.monotonic()
         for results in pool.map(work, chunks):
-            bar.update(len(results))
+            shown.update(len(results))
             written += [i for i, reason in results if not reason]
             bad += [(rows[i], reason) for i, reason in results if reason]
             refuse_too_many(bad, len(rows), bad_limit)

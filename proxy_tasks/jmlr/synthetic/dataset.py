@@ -20,12 +20,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from proxy_tasks.jmlr.synthetic import pose
 from proxy_tasks.jmlr.synthetic.actions import ACTIONS
 from proxy_tasks.jmlr.synthetic.frames import FRAMES_PER_ACTION, Studio, encode
 from proxy_tasks.jmlr.synthetic.model import FaceModel, default_model, load_model
+from proxy_tasks.progress import bar
 from space.machine import cores
 
 Row = tuple[str, str, str]
@@ -75,10 +75,10 @@ def synthesize(
         order = Order(root, subjects, frames, size, seed)
         total = subjects + test_subjects
         rows: list[Row] = []
-        with tqdm(total=total * frames, unit="image", desc="faces", disable=not progress) as bar:
+        with bar(total * frames, "images", "faces", show=progress) as shown:
             for written in _run(order, model, total, workers):
                 rows.extend(written)
-                bar.update(len(written))
+                shown.update(len(written))
         _write_lists(root, rows, subjects)
         _write_resources(root, model, order, total)
         root.rename(out)

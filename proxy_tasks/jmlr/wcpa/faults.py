@@ -141,7 +141,7 @@ def find_faults(
     dataset: WcpaDataset, *, workers: int, progress: bool = False, limit_px: float = LANDMARK_LIMIT_PX
 ) -> list[Fault]:
     """All faults of all lists and rows, in the order of the lists."""
-    from tqdm import tqdm
+    from proxy_tasks.progress import bar
 
     jobs = [(row, split) for split, rows in dataset.rows.items() for row in rows]
     chunks = [jobs[i : i + _CHUNK] for i in range(0, len(jobs), _CHUNK)]
@@ -150,9 +150,11 @@ def find_faults(
         return [fault for row, split in chunk for fault in row_faults(dataset, row, split, limit_px)]
 
     faults = list(list_faults(dataset))
-    bar = tqdm(total=len(jobs), unit="img", desc="checking", disable=not progress)
-    with bar, ThreadPoolExecutor(workers) as pool:
+    with (
+        bar(len(jobs), "images", "checking", show=progress) as shown,
+        ThreadPoolExecutor(workers) as pool,
+    ):
         for chunk, found in zip(chunks, pool.map(work, chunks), strict=True):
             faults += found
-            bar.update(len(chunk))
+            shown.update(len(chunk))
     return faults
