@@ -23,8 +23,8 @@ from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, pick_rows, validation_rows
-from space.files import write_whole
 from proxy_tasks.progress import bar
+from space.files import write_whole
 
 CHUNK = 1024  # images scored at once
 ENSEMBLE, MEAN = "Ensemble (greedy)", "Mean of all members"
