@@ -58,11 +58,12 @@ def _seconds(arch: ArchSpec, device: Any) -> float:
     import torch
 
     from proxy_tasks.backbone import build_model
+    from proxy_tasks.precision import full_float32
 
     model = build_model(arch).eval().to(device)
     image = torch.zeros(1, 3, SIZE, SIZE, device=device)
     times = []
-    with torch.inference_mode():
+    with full_float32(), torch.inference_mode():
         for _ in range(WARM_UP + RUNS):
             start = time.perf_counter()
             model(image)

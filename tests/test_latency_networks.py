@@ -26,6 +26,15 @@ SMALL = ["--budget", "0.55GFLOPs", "--tolerance", "0.05", "--max-depth", "2", "-
 HERE = ["--device", "cpu", "--threads", "1"]
 
 
+def test_networks_are_timed_in_all_of_float32(monkeypatch):
+    from proxy_tasks.latency import calibrate
+
+    seen = []
+    monkeypatch.setattr(calibrate, "timed", lambda *_, **__: seen.append(torch.backends.cudnn.allow_tf32))
+    calibrate.measure(conditions_here("cpu", threads=1), [TINY])
+    assert seen == [False] and torch.backends.cudnn.allow_tf32
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_network_to_be_timed_gives_finite_outputs_of_its_plan(precision):
     networks = Networks(conditions_here("cpu", threads=1, precision=precision, batch=2))

@@ -14,6 +14,7 @@ from proxy_tasks.latency.fit import fit
 from proxy_tasks.latency.kept import Kept
 from proxy_tasks.latency.networks import Networks
 from proxy_tasks.latency.stopwatch import Timed, timed
+from proxy_tasks.precision import full_float32
 from space.arch import ArchSpec
 from space.feasible import FeasibleSet
 from space.latency import Conditions
@@ -87,7 +88,8 @@ def _timed(
     tick: Callable[[int], None],
 ) -> list[Timed]:
     clear = torch.compiler.reset if networks.conditions.mode == "compiled" else lambda: None
-    return timed(specs, networks.forward, rounds=rounds, seconds=seconds, tick=tick, clear=clear)
+    with full_float32():  # what fp32 says, and what predictions are computed in
+        return timed(specs, networks.forward, rounds=rounds, seconds=seconds, tick=tick, clear=clear)
 
 
 def _draw(feasible: FeasibleSet, count: int, seed: int) -> list[ArchSpec]:
