@@ -8,8 +8,8 @@ from nas_tools import plan
 from nas.search import request
 from nas.search.config import SearchConfig, gpu_share
 from nas.search.forecast import device_seconds
-from nas.search.memory import cpu_slots, largest_peak, slices
-from nas.trials.needs import Calibration, peak_bytes, seconds_per_run, training_images
+from nas.search.memory import cpu_slots, fitting_share, largest_peak, slices
+from nas.trials.needs import Calibration, peak_bytes, scoring_bytes, seconds_per_run, training_images
 from nas.trials.resources import Resources
 from nas.trials.rungs import asha_share
 from proxy_tasks.kind import find_kind
@@ -26,6 +26,26 @@ def test_memory_is_activations_parameters_and_a_fixed_part():
     assert peak_bytes(RESNET, PROXY, calibration) == pytest.approx(expected)
 
 
+def test_scoring_counts_where_a_batch_is_small_and_so_do_moments_and_an_average():
+    alone = Calibration(activation_bytes=6.0, fixed_bytes=0.0)
+    images = 2048 * (3 * 128**2 * 5 + 6100 * 40)
+    scoring = images + 256 * RESNET.activations(128)  # a quarter of them alive, in float32
+    assert scoring_bytes(RESNET, PROXY, alone) == pytest.approx(scoring + 12 * RESNET.params())
+    small = dataclasses.replace(plan(), proxy=PROXY.replace(batch=8))
+    assert largest_peak(small, alone) > scoring, "not of a batch of eight"
+    more = peak_bytes(RESNET, PROXY.replace(optimizer="adamw", average=0.25), alone)
+    assert more - peak_bytes(RESNET, PROXY, alone) == pytest.approx(8 * RESNET.params())
+
+
+def test_a_share_follows_what_was_measured_and_the_data():
+    made = dataclasses.replace(plan(), proxy=PROXY.replace(batch=512))
+    small, large = (Calibration(activation_bytes=b, fixed_bytes=1e9) for b in (4.0, 16.0))
+    (few, few_data), (many, many_data) = (
+        [fitting_share(made, data, (c, 80e9)) for data in (0.0, 60e9)] for c in (small, large)
+    )
+    assert few < many and few < few_data and many <= many_data
+
+
 def test_at_equal_flops_memory_follows_where_the_flops_are():
     early, late = ArchSpec((24, 1, 1, 1), (48, 48, 48, 48)), ArchSpec((1, 1, 1, 9), (112, 112, 112, 512))
     assert abs(early.macs() / late.macs() - 1) < 0.3
@@ -35,6 +55,8 @@ def test_at_equal_flops_memory_follows_where_the_flops_are():
 
 def test_a_share_is_an_exact_slice_and_never_more_than_the_device():
     assert slices(peak=10e9, device_bytes=80e9) == 7
+    assert slices(peak=10e9, device_bytes=80e9, data_bytes=5e9) == 4, "each has a copy of the data"
+    assert slices(peak=10e9, device_bytes=80e9, data_bytes=500e9) == 3, "up to half of its share"
     assert slices(peak=200e9, device_bytes=80e9) == 1
     made = plan()
     peak = largest_peak(made, Calibration())

@@ -9,6 +9,7 @@ counts with its own, by comparison with the control (nas/search/pace.py).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nas.search.memory import calibrate, largest_peak
@@ -44,21 +45,50 @@ class Forecast:
     memory_measured: bool
     disk_bytes: float
     cache_bytes: float
+    device: str = "this machine"
+    checkpoint_bytes: float = 0.0
 
 
-def forecast(plan: Plan, data: str | None, slots: int, threads: int, task: str = DEFAULT) -> Forecast:
-    """Predict the cost of `plan` on this machine."""
-    kind = find_kind(task)
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What a machine says of a training step of the control: seconds, memory, and on what."""
+
+    step_seconds: float
+    calibration: Calibration
+    device: str
+
+
+def time_here(plan: Plan, threads: int, device: str | None = None) -> Timed:
+    """Time a few steps in this process, on its GPU where it has one or on `device`."""
     import torch
 
+    from nas.trials.training import require_device
+    from proxy_tasks.engine import hardware
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    require_device(device)
     torch.set_num_threads(max(1, threads))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    seconds = seconds_per_step(plan, torch.device(device))
+    calibration = calibrate(plan) if device == "cuda" else Calibration(fixed_bytes=5e8)
+    return Timed(seconds, calibration, hardware(device))
+
+
+def forecast(
+    plan: Plan,
+    data: str | None,
+    slots: int,
+    threads: int,
+    task: str = DEFAULT,
+    timing: Callable[[Plan, int], Timed] = time_here,
+) -> Forecast:
+    """Predict the cost of `plan` on the machine where `timing` times a step."""
+    kind = find_kind(task)
     images = training_images(plan.proxy, kind.look(data, plan.proxy))
     each = seconds_per_run(plan.proxy, images, 1.0)  # in steps, before any is timed: it may be refused
-    each *= seconds_per_step(plan, device)
+    timed = timing(plan, threads)
+    each *= timed.step_seconds
     usual, *ends = Pace(plan.control, plan.table).usual(plan.feasible)
     seconds = device_seconds(plan, each, usual)
-    calibration = calibrate(plan) if device.type == "cuda" else Calibration(fixed_bytes=5e8)
     in_cache = images * (1 + VALIDATION)
     runs = plan.runs_at_most()
     return Forecast(
@@ -69,8 +99,10 @@ def forecast(plan: Plan, data: str | None, slots: int, threads: int, task: str =
         device_hours=seconds / 3600,
         wall_hours=seconds / 3600 / slots,
         slots=slots,
-        memory_bytes=largest_peak(plan, calibration),
-        memory_measured=calibration.measured,
+        memory_bytes=largest_peak(plan, timed.calibration),
+        memory_measured=timed.calibration.measured,
+        device=timed.device,
+        checkpoint_bytes=plan.control.params() * 8,
         disk_bytes=slots * CHECKPOINTS * plan.control.params() * 8
         + sum(runs.values()) * (STORE_BYTES + CURVE_BYTES),
         cache_bytes=in_cache * kind.kept_bytes(plan.proxy),
@@ -110,9 +142,22 @@ def describe(found: Forecast) -> str:
             f"memory         {found.memory_bytes / 1e9:.1f} GB a run for 99 of 100 architectures, {measured}",
             f"disk           {_size(found.disk_bytes)} in the run directory, {_size(found.cache_bytes)} of "
             "crops in the cache",
+            f"shared storage {_storage(found)}",
+            f"timed on       {found.device}",
             "nothing was trained and nothing was written",
         ]
     )
+
+
+def _storage(found: Forecast) -> str:
+    """What the checkpoints ask of --out: how much at once, and how fast."""
+    from proxy_tasks.checkpoint import EVERY
+
+    at_once = found.slots * CHECKPOINTS * found.checkpoint_bytes
+    if found.seconds_per_run < EVERY:
+        return f"no checkpoints: a run is shorter than {EVERY:.0f} s"
+    rate = found.slots * found.checkpoint_bytes / EVERY
+    return f"up to {_size(at_once)} of checkpoints at once, {_size(rate)} a second"
 
 
 def _between(found: Forecast) -> str:

@@ -1,7 +1,9 @@
 """How much device memory a training run peaks at, from its spec, and how many share one GPU.
 
 The peak is that of nas/trials/needs.py. What the backward pass keeps of each activation is measured once on a
-device with the control network, by one training step at two batch sizes, and kept in the cache.
+device with the control network, by one training step at two batch sizes, and kept in the cache by device,
+precision and resolution. Data that is kept on a device comes on top, up to half of what a process may take;
+the longer race reads the same copy.
 tests/test_search_memory.py
 
 On a CPU what counts is the parameters: measured on networks of 4 to 66 million, a
@@ -18,7 +20,7 @@ from dataclasses import asdict
 import numpy as np
 
 from nas.search.plan import Plan
-from nas.trials.needs import PARAMETER_BYTES, Calibration, peak_bytes, training_step
+from nas.trials.needs import PARAMETER_BYTES, Calibration, peak_bytes, scoring_bytes, training_step
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 from space.files import write_json
@@ -44,28 +46,41 @@ def cpu_slots(plan: Plan, memory: float) -> int:
 def largest_peak(plan: Plan, calibration: Calibration) -> float:
     """The memory that all but one in a hundred architectures of the set stay within."""
     specs = plan.feasible.draw(SAMPLE, np.random.default_rng(0))
-    return float(np.quantile([peak_bytes(s, plan.proxy, calibration) for s in specs], 0.99))
+    peaks = [max(f(s, plan.proxy, calibration) for f in (peak_bytes, scoring_bytes)) for s in specs]
+    return float(np.quantile(peaks, 0.99))
 
 
-def slices(peak: float, device_bytes: float) -> int:
-    """How many such runs share a device; at least one, for which the retry alone is the safety net."""
-    return max(1, min(MOST_SHARES, math.floor(device_bytes * HEADROOM / peak)))
+def slices(peak: float, device_bytes: float, data_bytes: float = 0.0) -> int:
+    """How many such runs share a device, each with its own copy of the data as far as its share has room.
+
+    At least one, for which the retry alone is the safety net.
+    """
+    from proxy_tasks.memory import RESIDENT_SHARE
+
+    for n in range(MOST_SHARES, 1, -1):
+        share = device_bytes / n
+        if peak + min(data_bytes, RESIDENT_SHARE * share) <= HEADROOM * share:
+            return n
+    return 1
 
 
-def fitting_share(plan: Plan) -> float:
+def fitting_share(plan: Plan, data_bytes: float, measured: tuple[Calibration, float]) -> float:
     """GPUs a trial, an exact 1/n, for --gpus-per-trial auto; one share for the whole search.
 
     One share, not one a spec: an actor is reused only by trials of the same size, and a fresh one costs more
-    than the memory it saves. A trial that needs more is run again alone.
+    than the memory it saves. A trial that needs more is run again alone. `measured` is of `measure_gpu`.
     """
+    calibration, device_bytes = measured
+    return 1 / slices(largest_peak(plan, calibration), device_bytes, data_bytes)
+
+
+def measure_gpu(plan: Plan) -> tuple[Calibration, float]:
+    """Of this process's GPU: its calibration, and its bytes. ValueError where there is none."""
     import torch
 
     if not torch.cuda.is_available():
-        raise ValueError(
-            "--gpus-per-trial auto measures this machine's GPU, and there is none: give a slice such as 1/2"
-        )
-    device_bytes = torch.cuda.get_device_properties(0).total_memory
-    return 1 / slices(largest_peak(plan, calibrate(plan)), device_bytes)
+        raise ValueError("--gpus-per-trial auto measures a GPU, and there is none: give a slice such as 1/2")
+    return calibrate(plan), float(torch.cuda.get_device_properties(0).total_memory)
 
 
 def calibrate(plan: Plan) -> Calibration:
@@ -73,7 +88,8 @@ def calibrate(plan: Plan) -> Calibration:
     import torch
 
     name = torch.cuda.get_device_name().replace(" ", "-").replace("/", "-")
-    path = cache_root() / "memory" / f"{name}_{torch.__version__}.json"
+    how = f"{plan.proxy.precision}_{plan.proxy.resolution}px"
+    path = cache_root() / "memory" / f"{name}_{torch.__version__}_{how}.json"
     if path.exists():
         return Calibration(**json.loads(path.read_text()))
     few, many = (_measure(plan.control, plan.proxy, batch) for batch in (16, 64))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.record.narrow import narrowed
@@ -54,6 +54,10 @@ class Plan:
     per_second: bool = False
     cost: Cost | None = None  # what is minimised beside L_error
     table: LatencyTable | None = None  # that predicts milliseconds
+
+    def alone(self) -> Plan:
+        """The same without the set and the table, which are large and which a worker has no use for."""
+        return replace(self, feasible=None, table=None)
 
     def study(self, round_: int) -> str:
         """Name of the study that holds a round's proposals."""

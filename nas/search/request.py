@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +109,7 @@ def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None)
     """CPUs and GPUs of a trial: by default one GPU and its part of the cores; without a GPU one core, or more
     where as many trials as cores would not fit in this machine's memory."""
     if share is None:
-        from nas.search.memory import fitting_share
-
-        share = fitting_share(plan) if gpus else 0.0
+        share = _fitting_share(config, plan) if gpus else 0.0
     elif config.gpus_per_trial is None:
         share = 1.0 if gpus else 0.0
     if config.cpus_per_trial is not None:
@@ -127,6 +125,22 @@ def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None)
 
             cpus = float(-(-cores() // min(cores(), cpu_slots(plan, memory_bytes()))))
     return Resources(cpus, share, config.ray_address)
+
+
+def _fitting_share(config: SearchConfig, plan: Plan) -> float:
+    """By the memory of a GPU of the cluster that is joined, or of this machine."""
+    from nas.search.memory import fitting_share, measure_gpu
+    from nas.trials.needs import VALIDATION, training_images
+
+    kind = find_kind(config.task)
+    images = training_images(plan.proxy, kind.look(config.data, plan.proxy)) * (1 + VALIDATION)
+    if config.ray_address is None:
+        measured = measure_gpu(plan)
+    else:
+        from nas.trials.cluster import on_a_worker
+
+        measured, _ = on_a_worker(Resources(1.0, 1.0, config.ray_address), measure_gpu, plan.alone())
+    return fitting_share(plan, images * kind.kept_bytes(plan.proxy), measured)
 
 
 def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> ObjectiveSpec:
@@ -153,8 +167,8 @@ def _objective(config: SearchConfig, plan: Plan, resources: Resources) -> Object
 
 def dry_run(session: Session) -> int:
     """Print what the search would cost; train nothing, write nothing."""
+    from nas.search.forecast import Timed, forecast, time_here
     from nas.search.forecast import describe as tell
-    from nas.search.forecast import forecast
 
     config, resources = session.config, session.resources
     if config.objective is not None:
@@ -165,12 +179,19 @@ def dry_run(session: Session) -> int:
         print(f"time           what a run of {config.objective} takes is for that objective to know")
         print("nothing was trained and nothing was written")
         return 0
+    threads = max(1, round(resources.cpus))
+    timing: Callable[[Plan, int], Timed] = time_here
     if config.launcher == "inprocess":
         slots = 1
+    elif resources.address is not None:  # a worker is timed, not this machine, which may be a head alone
+        from nas.trials.cluster import on_a_worker
+
+        device = "cuda" if resources.gpus else "cpu"
+        timed, slots = on_a_worker(resources, time_here, session.plan.alone(), threads, device)
+        timing = lambda plan, threads: timed  # noqa: E731
     elif resources.gpus:
         slots = max(1, round(_gpus(config) / resources.gpus))
     else:
         slots = max(1, int(cores() // resources.cpus))
-    threads = max(1, round(resources.cpus))
-    print(tell(forecast(session.plan, config.data, slots, threads, config.task)))
+    print(tell(forecast(session.plan, config.data, slots, threads, config.task, timing)))
     return 0

@@ -7,10 +7,12 @@ import logging
 import math
 import os
 import shutil
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 # Before Ray is imported: offline, quiet, results one by one, no restore files every ten seconds.
 _SETTINGS = {
@@ -37,6 +39,7 @@ from nas.trials.resources import NoRoom, Resources, check_address, no_cluster  #
 from space.machine import cores  # noqa: E402
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 OBJECT_STORE = 128 * 2**20  # bytes; results are small, and /dev/shm of a container often is too
 FOLDER = "ray"  # inside the run directory, for as long as Ray runs
@@ -83,7 +86,7 @@ def settings() -> dict[str, str]:
 
 @contextmanager
 def cluster(
-    resources: Resources, folder: Path, say: Callable[[str], None] = lambda text: None
+    resources: Resources, folder: Path | None, say: Callable[[str], None] = lambda text: None
 ) -> Iterator[None]:
     """Ray started or joined, then left and swept out of `folder`.
 
@@ -102,7 +105,21 @@ def cluster(
         yield
     finally:
         ray.shutdown()  # first, or its workers write on
-        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)
+
+
+def on_a_worker(resources: Resources, act: Callable[..., T], *arguments: Any) -> tuple[T, int]:
+    """What `act` gives where a trial would run, on a cluster that is joined for it; and the slots there.
+
+    NoRoom where no trial fits; the cluster of an autoscaler is waited for.
+    """
+    with cluster(resources, None, partial(print, file=sys.stderr, flush=True)):
+        task = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_calls=1)(act)
+        try:
+            return ray.get(task.remote(*arguments)), max(1, count_slots(resources))
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
 
 
 def nodes(without: Collection[str] = ()) -> list[dict[str, float]]:
@@ -127,7 +144,8 @@ def _grows_by_status() -> bool:
     from ray.experimental.internal_kv import _internal_kv_get
 
     report = json.loads(_internal_kv_get("__autoscaling_status") or b"{}").get("autoscaler_report") or {}
-    return any(not name.startswith("node_") for name in report.get("active_nodes", ()))
+    named = [*report.get("active_nodes", ()), *(report.get("node_type_mapping") or {}).values()]
+    return any(not name.startswith("node_") for name in named)
 
 
 def _grows_by_version() -> bool:

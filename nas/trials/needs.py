@@ -21,6 +21,12 @@ from proxy_tasks.proxy import Proxy
 from space.arch import ArchSpec
 
 PARAMETER_BYTES = 12  # float32 weight, gradient, momentum
+MOMENT_BYTES = 4  # of a second moment, or of an average of the weights
+SCORED = 2048  # validation images scored together on a GPU
+CHUNK = 256  # of those, in one forward pass
+ALIVE = 0.25  # share of a network's activations that lie in memory at once in a forward pass
+OUTPUTS = 6100  # of a network; each takes its value, its target, and float64 copies for the pose
+OUTPUT_BYTES = 40
 STEPS = 3  # timed, after one that is not
 CPU_BATCH = 32  # images of a step timed on a CPU: 512 at 256 pixels would take minutes and 10 GB
 VALIDATION = VALIDATION_SHARE / (1 - VALIDATION_SHARE)  # validation images for each training image
@@ -39,7 +45,19 @@ class Calibration:
 def peak_bytes(spec: ArchSpec, proxy: Proxy, calibration: Calibration) -> float:
     """Predicted peak of one training run of `spec` under `proxy`."""
     activations = proxy.batch * spec.activations(proxy.resolution) * calibration.activation_bytes
-    return calibration.fixed_bytes + activations + spec.params() * PARAMETER_BYTES
+    return calibration.fixed_bytes + activations + _weights(spec, proxy)
+
+
+def scoring_bytes(spec: ArchSpec, proxy: Proxy, calibration: Calibration) -> float:
+    """Predicted peak of a validation between two epochs: more than of training where the batch is small."""
+    images = SCORED * (3 * proxy.resolution**2 * 5 + OUTPUTS * OUTPUT_BYTES)  # bytes, and as float32
+    forward = CHUNK * spec.activations(proxy.resolution) * ALIVE * 4
+    return calibration.fixed_bytes + images + forward + _weights(spec, proxy)
+
+
+def _weights(spec: ArchSpec, proxy: Proxy) -> float:
+    moments = (proxy.optimizer == "adamw") + (proxy.average > 0)
+    return spec.params() * (PARAMETER_BYTES + MOMENT_BYTES * moments)
 
 
 def training_step(spec: ArchSpec, proxy: Proxy, batch: int, device: Any) -> Any:

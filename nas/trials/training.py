@@ -64,10 +64,13 @@ class ProxyTraining:
 
         Under the conditions of `table`, and else of one image in float32 on all cores or a GPU.
         """
+        import torch
+
         from proxy_tasks.latency.calibrate import measure
         from proxy_tasks.latency.device import conditions_here
 
-        here = table.conditions if table is not None else conditions_here(self.device, threads=cores())
+        device = self.device if self.device == "cpu" or torch.cuda.is_available() else "cpu"
+        here = table.conditions if table is not None else conditions_here(device, threads=cores())
 
         def measured(archs: Sequence[ArchSpec]) -> dict[str, float]:
             return {timed.arch.id: timed.milliseconds for timed in measure(here, list(archs))}
