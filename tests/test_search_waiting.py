@@ -10,7 +10,7 @@ from nas.search.driver import DONE, RECENT, Watcher
 from nas.search.waiting import ATTEMPTS, EVICTIONS
 from nas.trials.places import Place
 from nas.trials.standin import Standin
-from nas.trials.trial import Ending, run
+from nas.trials.trial import Ending, Job, run
 
 NODES = [Place(name, f"host-{name}") for name in "abcd"]
 
@@ -147,3 +147,41 @@ class Breaks(Standin):
 def test_what_an_error_says_of_the_place_depends_on_when_it_came(tmp_path, after, error, status):
     job = driver(tmp_path, small_plan()).next()
     assert run(job, Breaks(after, error), lambda epoch: True).status == status
+
+
+def utilisation(one, *, devices, large):
+    """Share of slot-time that is worked while proposals last, as Ray places jobs: two halves a device."""
+    one.slots, free = 2 * devices, [2] * devices
+    pending, running, now, worked, ended_at = [], [], 0.0, 0.0, 0.0
+    while True:
+        while len(pending) + len(running) < one.slots + 1 and isinstance(job := one.next(), Job):
+            pending.append(job)
+        for job in list(pending):
+            need = 2 if job.alone else 1
+            device = next((i for i, room in enumerate(free) if room >= need), None)
+            if device is not None:
+                pending.remove(job)
+                free[device] -= need
+                fails = job.arch.id in large and not job.alone
+                length = 0.1 if fails else 1.0 + 0.2 * (job.number % 3)
+                running.append((now + length, job.key, job, device, need, fails))
+                worked += need * length if job.role != "repeat" else 0.0
+        if not running:
+            return worked / (one.slots * ended_at)
+        first = min(running)
+        running.remove(first)
+        now, _, job, device, need, fails = first
+        free[device] += need
+        if job.role == "proposal":
+            ended_at = now
+        one.ended(job, Ending("memory", "CUDA out of memory") if fails else complete(40.0 + job.number))
+
+
+def test_trials_that_wait_for_a_whole_device_leave_nine_tenths_of_the_slots_at_work(tmp_path):
+    made = small_plan(trials=40)
+    drawn = [r.arch.id for r in search(tmp_path / "names", made) if r.role == "proposal"]
+    large = set(drawn[::6])
+    one = driver(tmp_path / "drill", made)
+    one.slots_alone = 2
+    assert utilisation(one, devices=4, large=large) > 0.9
+    assert all(r.state == "complete" for r in one.store.records())
