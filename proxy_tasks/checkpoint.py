@@ -20,7 +20,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor
@@ -158,7 +158,7 @@ def _write(path: Path, state: dict[str, Any]) -> None:
         with open(fresh, "wb") as file:
             told = _Told(file)
             try:
-                torch.save(state, told)
+                torch.save(state, cast(BinaryIO, told))
             except RuntimeError as error:
                 raise (told.error or error) from error
             file.flush()

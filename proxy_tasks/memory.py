@@ -13,6 +13,7 @@ import ctypes
 import gc
 import sys
 import traceback
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -94,7 +95,7 @@ def trim_host() -> None:
 
 
 @cache
-def _malloc_trim() -> ctypes._CFuncPtr | None:
+def _malloc_trim() -> Callable[[int], int] | None:
     if sys.platform != "linux":
         return None
     try:

@@ -32,7 +32,8 @@ def test_all_that_is_asked_of_a_gpu_is_there(tmp_path):
     engine = " ".join(" ".join(c.arguments) for c in named["engine"])
     assert "--resolution 128" in engine and "--resolution 256" in engine
     assert "eager,graphs,compiled,compiled-graphs" in engine and "--network deep" in engine
-    shares = [c.arguments[c.arguments.index("--gpus-per-trial") + 1] for c in named["searches"][1:]]
+    searches = [c.arguments for c in named["searches"] if "--gpus-per-trial" in c.arguments]
+    shares = [arguments[arguments.index("--gpus-per-trial") + 1] for arguments in searches]
     assert shares == ["1", "1/2", "1/4", "1/8"]
     assert {"test_proxy_graphs", "test_jmlr_task"} <= {c.name for c in named["tests"]}
 
@@ -60,10 +61,12 @@ def measured(tmp_path, monkeypatch):
 def test_what_a_command_measured_stands_beside_how_it_went(measured):
     good = gpu.Command("good", ("-c", "print('words'); print('{\"rate\": 3}')"), 60)
     bad = gpu.Command("bad", ("-c", "raise SystemExit('CUDA error: an illegal memory access')"), 60)
+    whole = gpu.Command("whole", ("-c", "import json; print(json.dumps({'best': [1]}, indent=1))"), 60)
     slow = gpu.Command("slow", ("-c", "import time; print('begun', flush=True); time.sleep(60)"), 5)
-    status, report = measured(bad, good, slow)
+    status, report = measured(bad, good, whole, slow)
     found = report["parts"]["pnp"]
     assert status == 1 and found["good"]["measured"] == {"rate": 3} and found["good"]["output"] == "words"
+    assert found["whole"]["measured"] == {"best": [1]} and found["whole"]["output"] == ""
     assert found["bad"]["status"] == 1 and "illegal memory access" in found["bad"]["output"]
     assert found["slow"]["status"] == 124 and found["slow"]["output"] == "begun"
     assert {"torch", "python", "cpu", "cores", "commit", "when"} <= set(report["machine"])

@@ -6,7 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from proxy_tasks.backbone import build_model
-from proxy_tasks.engine import fit, predictor
+from proxy_tasks.engine import _Run, fit, plan_steps, predictor
 from proxy_tasks.jmlr import heads
 from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.task import JmlrTask
@@ -180,3 +180,35 @@ def test_streamed_and_resident_batches_are_the_same(tiny_wcpa, monkeypatch):
     assert resident.train.resident is not None and streamed.train.resident is None
     for a, b in zip(resident.batches(steps, World()), streamed.batches(steps, World()), strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("launch", ["eager", "graphs"])
+def test_nothing_in_an_interval_waits_for_the_gpu(tiny_wcpa, launch):
+    task = JmlrTask.open(tiny_wcpa, PROXY.replace(flip=True, jitter=0.2, average=0.2), "cuda")
+    run = _Run(
+        build_model(SPEC, task.outputs), task, task.proxy, 0, torch.device("cuda"), World(), launch=launch
+    )
+    run.model.train()
+    steps = plan_steps(task.proxy, run.length, task.train_size, 0, range(6))
+    for step, (images, targets) in enumerate(task.batches(steps, World())):
+        if step == 4:  # the optimizer has its state by now, and the graph is recorded
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            loss = run._step(step, images, targets)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_run_on_a_gpu_scores_the_same_however_its_steps_are_launched(tiny_wcpa):
+    task = JmlrTask.open(tiny_wcpa, PROXY.replace(precision="fp32"), "cuda")
+    scores = [
+        fit(build_model(SPEC, task.outputs), task, task.proxy, seed=1, device="cuda", launch=launch).final
+        for launch in ("eager", "graphs", "compiled", "compiled-graphs")
+    ]
+    for other in scores[1:]:
+        assert other["l_error_mm"] == pytest.approx(scores[0]["l_error_mm"], rel=0.02)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from proxy_tasks import memory
+from proxy_tasks.machine_errors import is_out_of_memory
 
 
 @pytest.fixture
@@ -123,3 +124,26 @@ def test_freed_memory_leaves_the_process():
     del blocks
     memory.trim_host()
     assert held - resident() > 150e6 and len(pin) == 50_000
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_real_gpu_gives_a_process_its_share_and_takes_back_what_a_failed_run_held():
+    total = torch.cuda.get_device_properties(0).total_memory
+    memory.limit("cuda", 0.1)
+    try:
+        try:
+            held = torch.empty(total // 20, dtype=torch.uint8, device="cuda")
+            pytest.fail(
+                f"beside {held.numel()} bytes: {torch.empty(total // 5, dtype=torch.uint8, device='cuda')}"
+            )
+        except torch.OutOfMemoryError as error:
+            assert is_out_of_memory(error)
+            del held
+            memory.give_back(error)
+        assert torch.cuda.memory_reserved() < total // 20
+        assert memory.allowance(torch.device("cuda")) <= total // 10
+    finally:
+        memory.limit("cuda", 1.0)
+    torch.empty(total // 5, dtype=torch.uint8, device="cuda")
+    memory.give_back()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from proxy_tasks.precision import _parts, cudnn_benchmark, full_float32, use_bf16
 
@@ -109,3 +110,19 @@ def test_bf16_is_used_on_a_cpu_only_where_it_has_the_instructions(monkeypatch):
     assert not use_bf16("auto", cpu) and use_bf16("bf16", cpu)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     assert use_bf16("auto", cpu) == torch.backends.mkldnn.is_available() and not use_bf16("fp32", cpu)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("before", [nothing, as_a_container_does])
+def test_a_gpu_keeps_all_of_float32_in_products_and_convolutions(before):
+    before()
+    generator = torch.Generator("cuda").manual_seed(0)
+    a, b = (torch.randn(512, 512, device="cuda", generator=generator) for _ in range(2))
+    images = torch.randn(8, 64, 32, 32, device="cuda", generator=generator)
+    kernels = torch.randn(64, 64, 3, 3, device="cuda", generator=generator)
+    with full_float32():
+        product, convolved = a @ b, nn.functional.conv2d(images, kernels)
+    true = a.double() @ b.double(), nn.functional.conv2d(images.double(), kernels.double())
+    for found, exact in zip((product, convolved), true, strict=True):
+        assert float((found - exact).abs().max() / exact.abs().max()) < 2e-6  # TF32 misses by 1e-4 and more

@@ -84,6 +84,8 @@ def commands(part: str, folder: Path, *, rehearse: bool) -> Iterator[Command]:
             arguments += ["--out", str(folder / f"search_{name}")]
             arguments += [] if rehearse else ["--gpus-per-trial", share]
             yield Command(f"{share} of a GPU a trial", tuple(arguments), 240)
+            status = ("-m", "nas.status", str(folder / f"search_{name}"), "--json")
+            yield Command(f"{share} of a GPU a trial, what came of it", status, 60)
 
 
 ENGINE = (
@@ -103,7 +105,7 @@ def left_out(part: str) -> str:
 
 
 def run(command: Command, seconds: float) -> dict[str, Any]:
-    """Its exit status (124 after `seconds`), time, the JSON of its last line, and the end of its output."""
+    """Its exit status (124 after `seconds`), time, the JSON that it or its last line is, and what it said."""
     start = time.monotonic()
     try:
         done = subprocess.run(
@@ -114,13 +116,14 @@ def run(command: Command, seconds: float) -> dict[str, Any]:
     except subprocess.TimeoutExpired as error:
         status, output = 124, (error.stdout or b"").decode(errors="replace")
     result: dict[str, Any] = {"status": status, "seconds": round(time.monotonic() - start, 1)}
-    lines = output.strip().splitlines() or [""]
-    try:
-        result["measured"] = json.loads(lines[-1])
-        lines = lines[:-1]
-    except ValueError:
-        pass
-    return {**result, "output": "\n".join(lines)[-TAIL:]}
+    output = output.strip()
+    before, _, last = output.rpartition("\n")
+    for rest, text in (("", output), (before, last)):
+        try:
+            return {**result, "measured": json.loads(text), "output": rest[-TAIL:]}
+        except ValueError:
+            continue
+    return {**result, "output": output[-TAIL:]}
 
 
 def hardware() -> dict[str, Any]:
