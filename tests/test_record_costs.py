@@ -129,3 +129,16 @@ def test_training_measures_latency_on_its_own_device():
     found = measure([small])
     assert list(found) == [small.id] and found[small.id] > 0
     assert "fp32, batch 1, eager, torch " in where and "thread" in where
+
+
+def test_a_device_that_is_full_costs_no_answer(selection, tmp_path):
+    class Full(Standin):
+        def latencies(self, table=None):
+            def take(archs):
+                raise RuntimeError("CUDA out of memory\nand much more")
+
+            return "a GPU", take
+
+    said = []
+    assert note_latencies(RunDir(tmp_path), {}, selection, Full(), say=said.append) == Latencies()
+    assert said[-1] == "latency was not measured: CUDA out of memory"

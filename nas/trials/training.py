@@ -62,15 +62,18 @@ class ProxyTraining:
     ) -> tuple[str, Callable[[Sequence[ArchSpec]], dict[str, float]]]:
         """What latency is measured on here, and its measurement: milliseconds by architecture id.
 
-        Under the conditions of `table`, and else of one image in float32 on all cores or a GPU.
+        Under the conditions of `table` where they are this machine's, which a resumed search may have left,
+        and else of one image in float32 on all cores or a GPU.
         """
         import torch
 
         from proxy_tasks.latency.calibrate import measure
-        from proxy_tasks.latency.device import conditions_here
+        from proxy_tasks.latency.device import conditions_here, is_here
 
         device = self.device if self.device == "cpu" or torch.cuda.is_available() else "cpu"
-        here = table.conditions if table is not None else conditions_here(device, threads=cores())
+        here = conditions_here(device, threads=cores())
+        if table is not None and is_here(table.conditions):
+            here = table.conditions
 
         def measured(archs: Sequence[ArchSpec]) -> dict[str, float]:
             return {timed.arch.id: timed.milliseconds for timed in measure(here, list(archs))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -87,9 +88,20 @@ def _timed(
     seconds: float | None,
     tick: Callable[[int], None],
 ) -> list[Timed]:
-    clear = torch.compiler.reset if networks.conditions.mode == "compiled" else lambda: None
+    clear, reference = (lambda: None), None
+    if networks.conditions.mode == "compiled":
+        clear = torch.compiler.reset  # torch keeps few variants of one forward pass
+        reference = Networks(replace(networks.conditions, mode="eager")).forward
     with full_float32():  # what fp32 says, and what predictions are computed in
-        return timed(specs, networks.forward, rounds=rounds, seconds=seconds, tick=tick, clear=clear)
+        return timed(
+            specs,
+            networks.forward,
+            rounds=rounds,
+            seconds=seconds,
+            tick=tick,
+            clear=clear,
+            reference=reference,
+        )
 
 
 def _draw(feasible: FeasibleSet, count: int, seed: int) -> list[ArchSpec]:

@@ -73,6 +73,15 @@ def require_here(conditions: Conditions) -> None:
         raise ValueError(f"the latency table was measured with {conditions.software}, not {now}: {AGAIN}")
 
 
+def is_here(conditions: Conditions) -> bool:
+    """Whether times under these conditions can be taken on this machine now."""
+    try:
+        require_here(conditions)
+    except ValueError:
+        return False
+    return True
+
+
 def threads_of(conditions: Conditions) -> int | None:
     """Of a CPU; None for a GPU."""
     found = re.search(r", (\d+) threads?$", conditions.device)

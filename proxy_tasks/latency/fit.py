@@ -41,6 +41,7 @@ LEAST = 0.02  # of its expected cost: no part is free
 FEWEST = 6  # networks that say anything
 HICCUP = 6.0  # times the median error left out, beyond which a time is not believed: 4 standard deviations
 MOST_DROPPED = 0.1  # of the networks
+ENOUGH_TO_DROP = 20  # networks, before one is
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def fit(space: Space, conditions: Conditions, rows: Ints, milliseconds: Floats) 
     process, prior = _best(conditions, rows, times)
     errors = np.abs(process.left_out_errors(prior))
     kept = errors <= np.maximum(HICCUP * np.median(errors), np.quantile(errors, 1 - MOST_DROPPED))
-    if not kept.all():
+    if not kept.all() and len(rows) >= ENOUGH_TO_DROP:
         process, prior = _best(conditions, rows[kept], times[kept])
         errors = np.abs(process.left_out_errors(prior))
     return Fit(

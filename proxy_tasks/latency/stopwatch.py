@@ -36,19 +36,21 @@ def timed(
     seconds: float | None = None,
     tick: Callable[[int], None] = lambda done: None,
     clear: Callable[[], None] = lambda: None,
+    reference: Callable[[ArchSpec], Run] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Timed]:
     """Each of `specs`, or as many of the first as `seconds` allow; the first is the reference.
 
-    tick   is told how many are done
-    clear  is called between groups, when the networks of one are no longer needed
+    tick       is told how many are done
+    clear      is called between groups, when the networks of one are no longer needed
+    reference  makes the reference where it is to run otherwise than the rest, as where making one takes long
     """
     start, references, shares = clock(), [], []
     for first in range(0, len(specs), AT_ONCE):
         group = specs[first : first + AT_ONCE]
         clear()
-        reference, *runs = (forward(spec) for spec in (specs[0], *group))
-        around, each = _group(reference, runs, rounds, clock)
+        runs = [forward(spec) for spec in group]
+        around, each = _group((reference or forward)(specs[0]), runs, rounds, clock)
         references += around
         shares += each
         tick(len(shares))
