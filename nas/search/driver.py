@@ -242,8 +242,7 @@ class Driver:
         plan = self.plan
         records = self.store.records()
         base = self._among.finalists(records, plan.proxy.id, plan.control, plan.finalists)
-        if not self._repeat(race.control_repeats(records, plan.proxy.id, plan.control, plan.control_name,
-                            seeds=plan.repeats, seed=plan.seed), plan.proxy):  # fmt: skip
+        if not self._want_control(plan.proxy):
             self._contend(records, plan.proxy, base)
         if self.waiting or self.in_flight or plan.race_proxy.id == plan.proxy.id:
             return
@@ -272,13 +271,14 @@ class Driver:
         self._short_of_time |= count < len(contenders)
         return contenders[:count]
 
-    def _want_control(self, proxy: Proxy) -> None:
+    def _want_control(self, proxy: Proxy) -> bool:
+        """Hand out what the control lacks of its runs at this fidelity; whether anything waits now."""
         plan = self.plan
-        records = self.store.records(REPEATS)
         wanted = race.control_repeats(
-            records, proxy.id, plan.control, plan.control_name, seeds=plan.repeats, seed=plan.seed
-        )
-        self._repeat(wanted, proxy)
+            self.store.records(), proxy.id, plan.control, plan.control_name,
+            seeds=plan.repeats, seed=plan.seed,
+        )  # fmt: skip
+        return self._repeat(wanted, proxy)
 
     def _repeat(self, wanted: Sequence[race.Repeat], proxy: Proxy, *, spare: bool = False) -> bool:
         """Hand out re-runs; `spare` ones only where --max-hours leaves time for them."""

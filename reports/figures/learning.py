@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,18 @@ from matplotlib.figure import Figure
 
 from reports.durations import UNITS, unit_for
 from reports.figures.population import limits
-from reports.figures.style import ALL, BEST, CONTROL, PRUNED, RASTER, axis_labels, few_ticks, panels, styled
+from reports.figures.style import (
+    ALL,
+    BEST,
+    CONTROL,
+    LOST,
+    PRUNED,
+    RASTER,
+    axis_labels,
+    few_ticks,
+    panels,
+    styled,
+)
 from reports.tables import Table
 from space import ArchSpec
 
@@ -44,34 +56,31 @@ def draw(
         return figure
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How the curves of some runs are drawn; later kinds lie over earlier ones."""
+
+    label: str
+    colour: str
+    alpha: float
+    belongs: Callable[[TrialRecord, ArchSpec | None], bool]
+    is_crowd: bool  # many thin lines, fainter the more there are
+    shows_ends: bool = False  # a dot where a curve was cut off
+
+
+_KINDS = (
+    _Kind("complete", ALL, 0.5, lambda r, best: r.state == "complete" and r.role == "proposal", True),
+    _Kind("stopped at a rung", PRUNED, 0.7, lambda r, best: r.state == "pruned", True, True),
+    _Kind("failed or running", LOST, 0.9, lambda r, best: r.state in ("failed", "running"), True, True),
+    _Kind("control", CONTROL, 0.9, lambda r, best: r.role == "control" and r.state == "complete", False),
+    _Kind("best", BEST, 1.0, lambda r, best: r.arch == best and r.state == "complete", False),
+)
+
+
 def _curves(axes: Axes, records: Sequence[TrialRecord], best: ArchSpec | None) -> None:
-    groups = {
-        "complete": (ALL, 0.5, [r for r in records if r.state == "complete" and r.role == "proposal"]),
-        "stopped at a rung": (PRUNED, 0.7, [r for r in records if r.state == "pruned"]),
-        "failed or running": ("#CC79A7", 0.9, [r for r in records if r.state in ("failed", "running")]),
-        "control": (CONTROL, 0.9, [r for r in records if r.role == "control" and r.state == "complete"]),
-        "best": (BEST, 1.0, [r for r in records if r.arch == best and r.state == "complete"]),
-    }
-    for order, (label, (colour, alpha, group)) in enumerate(groups.items()):
-        if not group:
-            continue
-        thin = order < 3
-        alpha = alpha * (0.3 if len(group) > 200 else 0.6 if len(group) > 40 else 1.0) if thin else alpha
-        lines = LineCollection(
-            [r.curve for r in group],
-            colors=colour,
-            alpha=alpha,
-            lw=0.6 if thin else 1.3,
-            zorder=2 + order,
-            rasterized=len(group) > RASTER,
-        )
-        axes.add_collection(lines)
-        axes.plot([], [], color=colour, label=label)
-        if order in (1, 2):
-            ends = np.array([r.curve[-1] for r in group])
-            axes.scatter(
-                ends[:, 0], ends[:, 1], s=5, c=colour, lw=0, zorder=3 + order, rasterized=len(group) > RASTER
-            )
+    for order, kind in enumerate(_KINDS):
+        if group := [r for r in records if kind.belongs(r, best)]:
+            _draw_kind(axes, kind, group, zorder=2 + order)
     for epochs in sorted({r.curve[-1][0] for r in records if r.state == "pruned"}):
         axes.axvline(epochs, color=PRUNED, lw=0.8, ls=(0, (1, 2)), zorder=1)
     axis_labels(axes, "epochs", "l_error_mm")
@@ -82,6 +91,27 @@ def _curves(axes: Axes, records: Sequence[TrialRecord], best: ArchSpec | None) -
     else:
         axes.text(0.5, 0.5, "no curve was recorded", ha="center", transform=axes.transAxes, color=PRUNED)
         axes.set(xticks=[], yticks=[])
+
+
+def _draw_kind(axes: Axes, kind: _Kind, group: Sequence[TrialRecord], zorder: float) -> None:
+    raster = len(group) > RASTER
+    lines = LineCollection(
+        [r.curve for r in group],
+        colors=kind.colour,
+        alpha=kind.alpha * (_faintness(len(group)) if kind.is_crowd else 1.0),
+        lw=0.6 if kind.is_crowd else 1.3,
+        zorder=zorder,
+        rasterized=raster,
+    )
+    axes.add_collection(lines)
+    axes.plot([], [], color=kind.colour, label=kind.label)
+    if kind.shows_ends:
+        ends = np.array([r.curve[-1] for r in group])
+        axes.scatter(ends[:, 0], ends[:, 1], s=5, c=kind.colour, lw=0, zorder=zorder + 1, rasterized=raster)
+
+
+def _faintness(curves: int) -> float:
+    return 0.3 if curves > 200 else 0.6 if curves > 40 else 1.0
 
 
 def curve_limits(records: Sequence[TrialRecord]) -> tuple[float, float]:

@@ -27,6 +27,7 @@ from reports.axes import AXES
 ALL = "#0072B2"  # the population
 BEST = "#D55E00"  # the winner, and what follows from the best
 CONTROL = "#222222"
+LOST = "#CC79A7"  # failed, or not over
 PRUNED = "#9A9A9A"
 RUNS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SECOND = RUNS[1]  # the population of a second round
