@@ -2,52 +2,123 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from proxy_tasks.kind import DEFAULT
 from proxy_tasks.launching import LAUNCHES
+from proxy_tasks.proxy import PROXIES
 
 LEAST_CPUS = 0.01  # less is no share of a core that anybody means, and thousands of trials at once
+STRATEGIES = ("random", "qmc", "tpe", "gp", "evolution")
+SCHEDULERS = ("none", "asha")
+LAUNCHERS = ("ray", "inprocess")
+WHAT, HOW, WHERE = "what to search", "how to search", "on what, and where to"  # groups of flags
+REQUIRED: Any = object()  # a flag that must be given has this for a default
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError:
+        values = None
+    if not isinstance(values, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object such as '{{\"noise_mm\": 0.2}}'")
+    return values
+
+
+def flag(group: str, help: str, default: Any = None, *, shown: str | None = None, **how: Any) -> Any:
+    """A field that is a flag of nas.search: its group, help and default, said here and nowhere else.
+
+    `shown` says in the help what a default of None comes to; `how` is for argparse (metavar, type).
+    """
+    told = "required" if default is REQUIRED else f"default {default if shown is None else shown}"
+    many = {"action": "append"} if default == () else {}
+    switch = {"action": "store_true"} if default is False else {}
+    words = help if default == () else f"{help} ({told})"
+    metadata = {"group": group, "argparse": {"help": words.replace("%", "%%"), **how, **many, **switch}}
+    if default is REQUIRED:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _either(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+_ARGUMENTS = {
+    "group": WHAT,
+    "argparse": {"help": "arguments of --objective (default none)", "metavar": "JSON", "type": _object},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
     """What was asked. None: the default depends on the machine; nas/search/plan.py decides and records it."""
 
-    budget: str
-    tolerance: float = 0.02
-    task: str = DEFAULT
-    data: str | None = None
-    proxy: str | None = None
-    objectives: str = "l_error"
-    latency_table: str | None = None
-    max_params: str | None = None
+    budget: str = flag(WHAT, "multiply-adds at 256x256, e.g. 5.1GFLOPs", REQUIRED, metavar="FLOPS")
+    tolerance: float = flag(WHAT, "of the budget, either way", 0.02, metavar="SHARE", type=float)
+    task: str = flag(WHAT, "what is learnt: jmlr, or your own by MODULE:NAME", DEFAULT, metavar="NAME")
+    data: str | None = flag(WHAT, "the task's data set", shown="its own, as synthetic faces", metavar="DIR")
+    proxy: str | None = flag(
+        WHAT, f"{', '.join(PROXIES)} or a JSON file", shown="by the device", metavar="NAME|FILE"
+    )
+    objectives: str = flag(
+        HOW, "l_error,latency for a front; also params, activations", "l_error", metavar="NAMES"
+    )
+    latency_table: str | None = flag(
+        HOW, "of python -m proxy_tasks.latency", shown="this device's in the cache", metavar="FILE"
+    )
+    max_params: str | None = None  # space/flags.py has the flags of the caps and of the space
     max_activations: str | None = None
     max_latency: str | None = None
-    strategy: str = "tpe"
-    per_second: bool = False
-    scheduler: str = "none"
-    trials: int | None = None
-    rounds: int = 1
-    seed_arch: tuple[str, ...] = ()
-    warm_start: tuple[str, ...] = ()
-    repeats: int = 3
-    finalists: int | None = None
-    race_epochs: float | None = None
+    strategy: str = flag(HOW, _either(STRATEGIES), "tpe", metavar="NAME")
+    per_second: bool = flag(HOW, "tpe: weigh gain by the predicted time of a run", False, shown="off")
+    scheduler: str = flag(HOW, "none, or asha to stop poor runs early", "none", metavar="NAME")
+    trials: int | None = flag(
+        HOW, "architectures to propose", shown="64; 4 without a GPU", metavar="N", type=int
+    )
+    rounds: int = flag(HOW, "2: narrow the space by the first half's best", 1, metavar="N", type=int)
+    seed_arch: tuple[str, ...] = flag(HOW, "propose this first; repeatable", (), metavar="NAME|FILE")
+    warm_start: tuple[str, ...] = flag(HOW, "learn from these first; repeatable", (), metavar="RUN|FILE")
+    repeats: int = flag(HOW, "seeds of the control and of each finalist", 3, metavar="N", type=int)
+    finalists: int | None = flag(
+        HOW, "architectures to re-run", shown="8; 1 without a GPU", metavar="N", type=int
+    )
+    race_epochs: float | None = flag(
+        HOW, "re-run the tied for X times as long", shown="2; 1 without a GPU", metavar="X", type=float
+    )
     space: dict[str, Any] = field(default_factory=dict)
-    launcher: str = "ray"
-    ray_address: str | None = None
-    gpus_per_trial: str | None = None
-    cpus_per_trial: float | None = None
-    launch_steps: str = "auto"
-    storage: str | None = None
-    seed: int = 0
-    max_hours: float | None = None
-    objective: str | None = None
-    objective_args: dict[str, Any] = field(default_factory=dict)
+    launcher: str = flag(WHERE, "ray, or inprocess for one run after another", "ray", metavar="NAME")
+    ray_address: str | None = flag(
+        WHERE, "join a Ray cluster, e.g. auto", shown="Ray is started here", metavar="ADDRESS"
+    )
+    gpus_per_trial: str | None = flag(
+        WHERE, "whole, a slice 1/n, or auto by predicted memory", shown="1", metavar="F"
+    )
+    cpus_per_trial: float | None = flag(
+        WHERE, "cores, and torch threads", shown="a fair share", metavar="F", type=float
+    )
+    launch_steps: str = flag(
+        WHERE, f"how training steps reach a GPU, docs/gpu.md: {_either(LAUNCHES)}", "auto", metavar="WAY"
+    )
+    storage: str | None = flag(WHERE, "any Optuna storage", shown="a journal in the run", metavar="URL")
+    seed: int = flag(HOW, "of proposals and first runs", 0, metavar="N", type=int)
+    max_hours: float | None = flag(
+        HOW, "leave time to re-run control and best within H", shown="no limit", metavar="H", type=float
+    )
+    objective: str | None = flag(
+        WHAT,
+        "what a trial runs, e.g. nas.trials.standin:Standin",
+        shown="training under the proxy",
+        metavar="MODULE:CLASS",
+    )
+    objective_args: dict[str, Any] = field(default_factory=dict, metadata=_ARGUMENTS)
 
     def __post_init__(self) -> None:
         _at_least("--trials", self.trials, 1)

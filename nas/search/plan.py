@@ -16,17 +16,13 @@ from nas.record.narrow import narrowed
 from nas.record.objectives import Cost, second_of
 from nas.record.overview import runs_at_most
 from nas.record.store import TrialRecord
-from nas.search.config import SearchConfig
+from nas.search.config import LAUNCHERS, SCHEDULERS, STRATEGIES, SearchConfig
 from proxy_tasks.proxy import PROXIES, Proxy, find_proxy
 from space import ArchSpec, Budget, FeasibleSet, Space
 from space.caps import NAMES, Caps
 from space.latency import LatencyTable
 from space.scale import find_control
 from space.specfile import read_spec, reference_name
-
-STRATEGIES = ("random", "qmc", "tpe", "gp", "evolution")
-SCHEDULERS = ("none", "asha")
-LAUNCHERS = ("ray", "inprocess")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.record.objectives import Cost
 from nas.record.store import Store
+from nas.search.config import STRATEGIES
 from nas.search.per_second import PerSecondTPE
-from nas.search.plan import STRATEGIES
 from nas.search.two_objectives import TwoObjectives
 from space import ArchSpec, FeasibleSet
 from space.arrays import Floats, Ints
