@@ -36,3 +36,17 @@ def test_a_worker_is_lent_the_share_that_its_trial_holds(monkeypatch, held, shar
     monkeypatch.setattr(on_ray.worker, "train", lambda *_: Ending("complete"))
     on_ray._train({})
     assert lent == [share]
+
+
+def test_a_cluster_that_listens_and_lets_nobody_in_is_told_from_none(monkeypatch):
+    from nas.trials.resources import NoRoom
+
+    def refuses(**options):
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    monkeypatch.setattr(cluster, "check_address", lambda address: None)
+    monkeypatch.setattr(cluster.ray, "init", refuses)
+    with pytest.raises(NoRoom, match=r"head:6379 does not let this machine join.* the same token"):
+        cluster.connect("head:6379")
+    with pytest.raises(NoRoom, match="no Ray cluster answers on this machine"):
+        cluster.connect("auto")

@@ -35,7 +35,7 @@ for _name, _value in _SETTINGS.items():
 
 import ray  # noqa: E402
 
-from nas.trials.resources import NoRoom, Resources, check_address, no_cluster  # noqa: E402
+from nas.trials.resources import NoRoom, Resources, check_address, no_cluster, not_let_in  # noqa: E402
 from space.machine import cores  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,8 @@ def connect(address: str | None, *, log_to_driver: bool = True) -> None:
         try:
             ray.init(**options)
         except (ConnectionError, ValueError) as error:
-            raise NoRoom(no_cluster(address)) from error
+            said = no_cluster(address) if address == "auto" else not_let_in(address)  # somebody listens there
+            raise NoRoom(said) from error
         return
     for attempt in range(1, START_ATTEMPTS + 1):
         try:

@@ -64,6 +64,14 @@ def _speaks_grpc(connection: socket.socket) -> bool:
     return len(answer) > kind and answer[kind] == settings[kind] and answer[:2] == b"\0\0"
 
 
+def not_let_in(address: str) -> str:
+    """What to say where a cluster listens and Ray cannot join it."""
+    return (
+        f"the Ray cluster at {address} does not let this machine join: it needs the same version of Ray, and "
+        "the same token (~/.ray/auth_token, or RAY_AUTH_MODE=disabled on both sides)"
+    )
+
+
 def no_cluster(address: str) -> str:
     """What to say where no cluster answers."""
     where = "on this machine" if address == "auto" else f"at {address}"

@@ -1,8 +1,8 @@
 """What a Ray worker does with a job: train it where it was placed, or say that the place will not do.
 
-Before it trains, a worker shows where it is, takes no more of a GPU than its share, and looks for the mark
-that this search has put into its folder of checkpoints: storage that is not shared would hold another
-folder by that name, and perhaps another search's checkpoints. tests/test_trials_worker.py
+Before it trains, a worker shows where it is and looks for the mark that this search has put into its folder
+of checkpoints: storage that is not shared would hold another folder by that name, and perhaps another
+search's checkpoints. tests/test_trials_worker.py
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ def train(config: dict[str, Any], send: Callable[[dict[str, str]], Any], place: 
     send({"place": where})
     try:
         require_mark(Path(job.checkpoint).parent, config["mark"])
-        take_share(config["gpus"])
         objective = _objective(config["objective"])
         hardware = objective.hardware()
     except Exception as error:
@@ -83,18 +82,6 @@ def require_mark(folder: Path, mark: str) -> None:
     raise RuntimeError(
         f"{folder} is not this search's folder here: --out must be on storage that all nodes share"
     )
-
-
-def take_share(gpus: float) -> None:
-    """Take at most so much of the memory of a GPU."""
-    if not 0 < gpus < 1:
-        return
-    import torch
-
-    if torch.cuda.is_available():
-        from proxy_tasks.memory import limit
-
-        limit("cuda", gpus)
 
 
 def _objective(text: str) -> Objective:
