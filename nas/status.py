@@ -37,13 +37,15 @@ def status(run_dir: Path) -> dict[str, Any]:
     score = Score.of(about)
     selection, latencies = select(records), Latencies.of(about)
     front = front_sought(run, about, selection)
-    counts = Counter(r.state for r in records if r.role != "known")
+    counts, active = Counter(r.state for r in records if r.role != "known"), run.is_active()
     best, control = selection.best, selection.control
     reasons = Counter(r.reason for r in records if r.state == "failed")
     return {
         "run": str(run_dir),
-        "active": run.is_active(),
-        **{state: counts.get(state, 0) for state in ("complete", "pruned", "failed", "running")},
+        "active": active,
+        **{state: counts.get(state, 0) for state in ("complete", "pruned", "failed")},
+        "running": counts.get("running", 0) if active else 0,
+        "unfinished": 0 if active else counts.get("running", 0),
         "roles": dict(Counter(r.role for r in records)),
         "failures": dict(reasons),
         "best": best and {"arch": best.arch.id, "l_error_mm": best.mean} | figures(best, latencies),
@@ -75,10 +77,11 @@ def _print(run_dir: Path, found: dict[str, Any]) -> None:
     from proxy_tasks.kind import Score
 
     doing = "running now" if found["active"] else "not running"
-    if found["running"] and not found["active"]:
+    if found["unfinished"]:
         doing += f"; interrupted, go on with: python -m nas.search --resume --out {shlex.quote(str(run_dir))}"
     print(f"{run_dir}: {doing}")
-    counts = ", ".join(f"{found[s]} {s}" for s in ("complete", "pruned", "failed", "running"))
+    going_on = "running" if found["active"] else "unfinished"
+    counts = ", ".join(f"{found[s]} {s}" for s in ("complete", "pruned", "failed", going_on))
     print(f"trials: {counts}; {found['hours']:.2f} h, {found['device_hours']:.2f} device hours")
     for reason, count in found["failures"].items():
         print(f"  failed {count} times: {reason}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nas.record.costs import Latencies, bargain, figures
@@ -13,7 +14,7 @@ from nas.record.front import Front
 from nas.record.run_dir import RunDir
 from nas.record.select import Estimate, Selection
 from nas.record.store import TrialRecord
-from space.files import write_json
+from space.files import read_object, write_json
 
 LEARNT = 0.9  # of the mean face's error; a proxy above it has told apart almost nothing
 ROWS = 10  # of the final table, the control's row always among them
@@ -157,7 +158,8 @@ def write_best(
     run.best.mkdir(exist_ok=True)
     rows = {e.arch.id: e for e in selection.rows}
     for old in run.best.glob("*.json"):
-        old.unlink()
+        if _is_ours(old):
+            old.unlink()
     chosen = [rows[arch.id] for arch in selection.tied]
     if selection.best is not None and selection.best not in chosen:
         chosen.insert(0, selection.best)
@@ -168,6 +170,15 @@ def write_best(
     if selection.best is not None:
         write_json(run.best / "best.json", specification(selection.best, selection, records, latencies))
     return [e.arch.id for e in chosen]
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a search wrote this file of best/; what a person put there stays."""
+    try:
+        spec = read_object(file)
+    except (OSError, ValueError):
+        return False
+    return {"arch", "id", "verdict", "trials"} <= spec.keys() and file.stem in (spec["id"], "best")
 
 
 def specification(

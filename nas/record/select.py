@@ -157,6 +157,12 @@ def final_fidelity(records: Sequence[TrialRecord]) -> str | None:
     return known[-1] if known else None
 
 
+ONLY_THE_CONTROL = (
+    "the only architecture that was proposed and completed is the control itself, so there is nothing to "
+    "compare it with: raise --trials"
+)
+
+
 def select(records: Sequence[TrialRecord], fidelity: str | None = None) -> Selection:
     """Read the answer off the records alone."""
     fidelity = fidelity or final_fidelity(records)
@@ -166,7 +172,8 @@ def select(records: Sequence[TrialRecord], fidelity: str | None = None) -> Selec
     best = next((e for e in rows if e.role != "control"), None)
     if best is None:
         sd = noise.sd_mm if noise else None
-        verdict = "no proposal has completed yet"
+        proposed = any(r.role == "proposal" and r.state == "complete" for r in records)
+        verdict = ONLY_THE_CONTROL if proposed else "no proposal has completed yet"
         return Selection(None, None, None, control, None, sd, (), False, tuple(rows), verdict)
     members = _members(tied_with_best(rows, noise), best, control)
     alone = noise is not None and members == [best]

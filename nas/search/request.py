@@ -10,7 +10,7 @@ from typing import Any
 
 from nas.record.objectives import second_of
 from nas.record.run_dir import RunDir, RunError, newest
-from nas.record.storage import require_storage
+from nas.record.storage import require_storage, sqlite_file, without_password
 from nas.record.store import Store
 from nas.search import flags, known
 from nas.search.config import SearchConfig, gpu_share
@@ -59,9 +59,7 @@ def open_session(given: argparse.Namespace, argv: Sequence[str]) -> Session:
     spec = _objective(config, plan, resources)
     spec.make()
     if saved is None and config.storage is not None:
-        require_storage(config.storage)
-        if not given.dry_run:
-            Store.connect(run, config.storage)
+        _check_storage(run, config.storage)
     return Session(config, plan, run, spec, resources, saved, given.quiet, tuple(argv))
 
 
@@ -79,6 +77,16 @@ def _gpus(config: SearchConfig) -> int:
     import torch
 
     return torch.cuda.device_count()
+
+
+def _check_storage(run: RunDir, url: str) -> None:
+    """RunError for a storage that cannot be opened, or could keep nothing; makes no file."""
+    require_storage(url)
+    file = sqlite_file(url)
+    if file is None or file.exists():
+        Store.connect(run, url)
+    elif not file.absolute().parent.is_dir():
+        raise RunError(f"cannot open the storage {without_password(url)}: there is no folder for the file")
 
 
 def _require_here(config: SearchConfig, resources: Resources, gpus: int, dry_run: bool) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from nas.record.hours import note_resources
 from nas.record.run_dir import RunDir, RunError
+from nas.record.storage import sqlite_file
 from nas.record.store import Store
 from nas.search import known
 from nas.search.config import SearchConfig
@@ -44,7 +45,9 @@ class Session:
     def run(self) -> int:
         """Search; the exit status. What ends it before its first trial leaves nothing of a new search."""
         run, start = self.run_dir, Start()
-        made = run.make()
+        made, database = run.make(), sqlite_file(self.config.storage)
+        if database is not None and database.exists():
+            database = None  # somebody's own
         with run.locked():
             if self.saved is None:
                 run.check_new()
@@ -52,6 +55,8 @@ class Session:
                 _search(self, start)
             except BaseException as error:
                 if self.saved is None and not start.over:
+                    if database is not None:
+                        database.unlink(missing_ok=True)
                     run.forget(made)
                     said = _as_refusal(error)
                 else:
@@ -103,7 +108,7 @@ def _search(session: Session, start: Start) -> None:
     from nas.cli import chatter_to
     from nas.record.answer import explain, nothing_finished, table, write_best
     from nas.record.front import table as front_table
-    from nas.record.select import select
+    from nas.record.select import ONLY_THE_CONTROL, select
     from nas.record.sought import front_sought
     from nas.search.curves import Curves
     from nas.search.display import Display
@@ -144,7 +149,8 @@ def _search(session: Session, start: Start) -> None:
             display.close()
         records = store.records()
         selection = select(records)
-        if selection.best is None and not driver.stopped_early:
+        nothing = selection.best is None and selection.verdict != ONLY_THE_CONTROL
+        if nothing and not driver.stopped_early:
             raise RuntimeError(nothing_finished(records))
         write_best(run, selection, records)  # before what takes time: an interrupt then loses none of it
     latencies = note_latencies(

@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from space.files import replacing
+
 Fields = Mapping[str, tuple[tuple[int, ...], np.dtype]]
 
 
@@ -71,9 +73,8 @@ class RowArrays:
         for descriptor in self._files.values():
             os.fsync(descriptor)
         self.done[list(rows)] = True
-        temporary = self.folder / "done.tmp.npy"
-        np.save(temporary, self.done)
-        temporary.replace(self.folder / "done.npy")
+        with replacing(self.folder / "done.npy") as file:
+            np.save(file, self.done)
 
     def close_ranks(self) -> NDArray[np.int64]:
         """Move the last done rows into the places of those not done; all done rows then come first.
