@@ -164,7 +164,7 @@ def test_a_table_of_another_version_is_refused(table, capsys):
         (["--precision", "int8"], "--precision is one of fp32, bf16, not 'int8'"),
         (["--batch", "0"], "--batch is 1 to"),
         (["--threads", "0"], "--threads is at least 1"),
-        (["--device", "tpu"], "--device is auto, cpu, cuda or cuda:N, not 'tpu'"),
+        (["--device", "tpu"], "a device is auto, cpu, cuda or cuda:N, not 'tpu'"),
         (["--mode", "onnxruntime", "--precision", "bf16"], "onnxruntime is measured at --precision fp32"),
         (["--seconds", "-1"], "--seconds is a positive number"),
         (["--budget", "lots"], "lots"),

@@ -58,7 +58,7 @@ def _parser() -> Parser:
 
 def _add_conditions(parser: Any) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of a CPU (torch's own number)")
+    parser.add_argument("--threads", type=int, metavar="N", help="of a CPU (all that are granted)")
     parser.add_argument("--precision", default="fp32", metavar="NAME", help="fp32 or bf16 (fp32)")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images of a forward pass (1)")
     parser.add_argument("--mode", default="eager", help="eager, compiled or onnxruntime (eager)")

@@ -9,6 +9,7 @@ import torch
 
 from proxy_tasks.engine import resolve_device
 from space.latency import Conditions
+from space.machine import cores
 
 MODES = ("eager", "compiled", "onnxruntime")
 PRECISIONS = ("fp32", "bf16")
@@ -26,7 +27,7 @@ def conditions_here(
 ) -> Conditions:
     """What networks are timed under here; ValueError for what this machine cannot do.
 
-    threads  of a CPU; by default torch's own number
+    threads  of a CPU; by default all cores that this process is granted
     """
     _one_of("--mode", mode, MODES)
     _one_of("--precision", precision, PRECISIONS)
@@ -34,16 +35,7 @@ def conditions_here(
         raise ValueError(f"--batch is 1 to {MOST_BATCH} images, not {batch}")
     if threads is not None and threads < 1:
         raise ValueError(f"--threads is at least 1, not {threads}")
-    try:
-        found = resolve_device(device)
-    except RuntimeError:
-        raise ValueError(f"--device is auto, cpu, cuda or cuda:N, not {device!r}") from None
-    if found.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device is auto, cpu, cuda or cuda:N, not {device!r}")
-    if found.type == "cuda" and not (
-        torch.cuda.is_available() and (found.index or 0) < torch.cuda.device_count()
-    ):
-        raise ValueError(f"there is no device {device}: torch sees {torch.cuda.device_count()} GPUs here")
+    found = resolve_device(device)
     name = torch.cuda.get_device_name(found) if found.type == "cuda" else _cpu(threads)
     if mode == "onnxruntime":
         _check_onnxruntime(precision, found)
@@ -89,7 +81,7 @@ def threads_of(conditions: Conditions) -> int | None:
 
 
 def _cpu(threads: int | None) -> str:
-    count = threads or torch.get_num_threads()
+    count = threads or cores()
     return f"{_processor()}, {count} thread{'s' if count > 1 else ''}"
 
 
