@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from bench_rows import simulated_rows, write_rows
 from reports_simulated import EPOCHS, run
 
 from reports import fidelity
 from reports.fidelity import agreement
+from reports.figures.fidelity import draw_views
 
 
 def test_tau_is_concordant_minus_discordant_pairs():
@@ -95,3 +97,12 @@ def test_counted_scores_are_ranked_against_the_final_error():
     table = fidelity.zero_cost(run(30), most=10)
     assert [row["score"] for row in table.rows] == ["macs", "params", "activations", "depth"]
     assert all(row["n"] == 10 and -1 <= row["tau"] <= 1 for row in table.rows)
+
+
+def test_a_table_of_trained_networks_has_a_row_and_a_point_for_each_view(tmp_path):
+    file = write_rows(tmp_path / "rows.jsonl", simulated_rows(8, repeated=3, longer=6))
+    table, study = fidelity.of_table(str(file))
+    assert [row["view"].removesuffix(" *") for row in table.rows] == [e.view.name for e in study.judged]
+    assert all(row["regret1"] >= row["regret5"] for row in table.rows)
+    (axes,) = draw_views(study).wide.axes
+    assert len(axes.containers) == 2, "views of another run and of the same"
