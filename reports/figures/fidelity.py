@@ -48,7 +48,7 @@ def draw_views(study: Study) -> Drawing:
         axes.axhline(0, color="#555555", lw=0.7)
         axes.set_xlabel("device time (% of the longest training)")
         axes.set_ylabel("rank agreement with it (tau)")
-        axes.legend()
+        axes.legend(loc="lower right")
         few_ticks(axes, 6, 5)
     return Drawing("agreement_of_views", "Rank agreement of cheap views with the longest training", figure)
 
