@@ -15,7 +15,7 @@ from proxy_tasks.launching import LAUNCHES
 from proxy_tasks.proxy import PROXIES
 
 LEAST_CPUS = 0.01  # less is no share of a core that anybody means, and thousands of trials at once
-STRATEGIES = ("random", "qmc", "tpe", "gp", "evolution")
+STRATEGIES = ("random", "qmc", "tpe", "gp", "evolution", "predictor")
 SCHEDULERS = ("none", "asha")
 LAUNCHERS = ("ray", "inprocess")
 WHAT, HOW, WHERE = "what to search", "how to search", "on what, and where to"  # groups of flags

@@ -113,6 +113,11 @@ def resolve(
     if config.per_second and config.strategy != "tpe":
         raise ValueError(f"--per-second goes with --strategy tpe alone, not with {config.strategy}")
     cost = find_cost(config, table)
+    if cost is not None and config.strategy == "predictor":
+        raise ValueError(
+            f"--strategy predictor seeks one architecture and --objectives {config.objectives} a front: take "
+            "tpe, gp or evolution"
+        )
     budget = Budget.parse(config.budget, config.tolerance)
     space = Space.from_dict(config.space)
     proxy = proxy or _proxy_named(config.proxy or ("mini" if small else "short"))

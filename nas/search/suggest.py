@@ -9,6 +9,8 @@ architecture, so no strategy can leave the budget and none needs a penalty.
                constant liar for runs that are still going
     gp         a Gaussian process with expected improvement, noise included
     evolution  NSGA-II's genetic algorithm
+    predictor  a Gaussian process over how architectures spend the budget, which screens 100,000
+               draws (nas/search/predictor.py)
 
 With a cost beside L_error the same samplers seek a front: TPE by the hypervolume that trials add, the
 Gaussian process by its expected improvement, NSGA-II by rank and crowding (nas/search/two_objectives.py).
@@ -29,7 +31,7 @@ tests/bench/bench_search_cost.py.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +45,7 @@ from nas.record.objectives import Cost
 from nas.record.store import Store
 from nas.search.config import STRATEGIES
 from nas.search.per_second import PerSecondTPE
+from nas.search.predictor import most_promising
 from nas.search.two_objectives import TwoObjectives
 from space import ArchSpec, FeasibleSet
 from space.arrays import Floats, Ints
@@ -127,6 +130,32 @@ class _Distinct(_Points):
             else:
                 point = self._rng.random(point.size)
         return dict(zip(COORDINATES, map(float, point), strict=True))
+
+
+class _Screened(_Points):
+    """nas/search/predictor.py's choice among uniform draws, once there is something to learn from."""
+
+    def __init__(self, feasible: FeasibleSet, rng: np.random.Generator) -> None:
+        self._feasible, self._rng = feasible, rng
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The centre of the chosen architecture's cell; nothing before STARTUP results."""
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
+        placed = [t for t in trials if len(t.params) == len(COORDINATES) and t.number != trial.number]
+        done = [t for t in placed if t.state == TrialState.COMPLETE]
+        if len(done) < STARTUP:
+            return {}
+        going = [t for t in placed if t.state == TrialState.RUNNING]
+        errors = np.array([t.values[0] for t in done])
+        row = most_promising(self._feasible, self._rows(done), errors, self._rows(going), self._rng)
+        unit = self._feasible.to_unit_array(row[None])[0]
+        return dict(zip(COORDINATES, map(float, unit), strict=True))
+
+    def _rows(self, trials: Sequence[FrozenTrial]) -> Ints:
+        points = np.array([[t.params[name] for name in COORDINATES] for t in trials])
+        return self._feasible.from_unit_array(points.reshape(-1, len(COORDINATES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +285,8 @@ class Suggester:
             return optuna.samplers.GPSampler(
                 n_startup_trials=STARTUP, warn_independent_sampling=False, seed=seed
             )
+        if self._strategy == "predictor":
+            return _Screened(self._feasible, np.random.default_rng(seed))
         population = max(4, min(50, self._trials // 8))
         return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
 

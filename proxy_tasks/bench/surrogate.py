@@ -68,7 +68,9 @@ class Surrogate:
         block = table.archs[0].block
         x = features(table.rows, block)
         noise = np.nan_to_num(table.seed_sd()[0]) ** 2 / table.counts
-        curve = _gp(x, table.means, noise, seed) if kind == "gp" else _forest(x, table.means, seed)
+        curve = (
+            gaussian_process(x, table.means, noise, seed) if kind == "gp" else _forest(x, table.means, seed)
+        )
         return cls(kind, curve, _linear(x, np.log(table.seconds)), block)
 
     def curves(self, rows: NDArray[np.int64]) -> Floats:
@@ -93,24 +95,31 @@ class Surrogate:
         return np.exp(self.seconds.predict(features(rows, self.block)))
 
 
-def _gp(x: Floats, y: Floats, noise: Floats, seed: int) -> Any:
-    """The kernel is fitted to the last column, the one that is asked for, and serves all."""
+def gaussian_process(
+    x: Floats, y: Floats, noise: Floats, seed: int = 0, restarts: int = 1, kernel: Any = None
+) -> Any:
+    """x (n, p), y (n, v), noise (n,) the known variance of each row. Of scikit-learn, its inputs scaled.
+
+    The kernel is fitted to the last column, the one that is asked for, and serves all; one that is given is
+    kept as it is.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    trend = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(np.full(x.shape[1], 3.0), (0.5, 50.0), nu=2.5)
-    kernel = trend + WhiteKernel(0.1, (1e-4, 1.0))
     alpha = 1e-6 + noise / max(float(y[:, -1].var()), 1e-12)
-    search = GaussianProcessRegressor(kernel, alpha=alpha, normalize_y=True, n_restarts_optimizer=1,
-                                      random_state=seed)  # fmt: skip
-    scaled = StandardScaler().fit(x)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound: the feature says nothing
-        search.fit(scaled.transform(x), y[:, -1])
-    final = GaussianProcessRegressor(search.kernel_, alpha=alpha, normalize_y=True, optimizer=None)
+    if kernel is None:
+        trend = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(np.full(x.shape[1], 3.0), (0.5, 50.0), nu=2.5)
+        search = GaussianProcessRegressor(
+            trend + WhiteKernel(0.1, (1e-4, 1.0)), alpha=alpha, normalize_y=True,
+            n_restarts_optimizer=restarts, random_state=seed,
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # at its bound: the feature says nothing
+            kernel = search.fit(StandardScaler().fit_transform(x), y[:, -1]).kernel_
+    final = GaussianProcessRegressor(kernel, alpha=alpha, normalize_y=True, optimizer=None)
     return make_pipeline(StandardScaler(), final).fit(x, y)
 
 

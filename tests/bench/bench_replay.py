@@ -31,10 +31,10 @@ import numpy as np
 import optuna
 
 from nas.record.store import Store
-from nas.search.config import SearchConfig
+from nas.search.config import SCHEDULERS, STRATEGIES, SearchConfig
 from nas.search.driver import Driver, Watcher
 from nas.search.known import KnownRun, Source, enter
-from nas.search.plan import SCHEDULERS, STRATEGIES, Plan, resolve
+from nas.search.plan import Plan, resolve
 from nas.trials import inprocess
 from nas.trials.on_ray import Asha
 from nas.trials.replay import Replay
