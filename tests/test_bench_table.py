@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench_rows import feasible, row, simulated_rows
+from bench_rows import feasible, row, simulated_rows, write_rows
 
 from nas.trials.standin import expected_mm
 from proxy_tasks.bench.surrogate import FEATURES, Surrogate, better_kind, features, out_of_sample, part
@@ -79,3 +79,20 @@ def test_a_row_has_the_shape_of_a_trained_one():
     assert {"key", "arch", "role", "seed", "length", "proxy", "data", "status", "curve", "seconds"} <= set(
         row(ArchSpec((3, 4, 6, 3), (24, 48, 104, 200)), 0)
     )
+
+
+def test_early_validations_of_its_own_run_make_a_prediction_better(table):
+    blind = out_of_sample(table, "gp", folds=4)
+    late = out_of_sample(table, "gp", folds=4, validations=5)
+    assert late.rmse_mm < 0.8 * blind.rmse_mm and late.tau > blind.tau
+
+
+def test_the_command_prints_what_each_model_errs_by(tmp_path, capsys):
+    from proxy_tasks.bench.__main__ import main
+
+    file = write_rows(tmp_path / "rows.jsonl", simulated_rows(14, repeated=3))
+    assert main(["surrogate", "--rows", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("15 architectures, 24 runs")
+    assert sum("RMSE" in line and "tau" in line for line in lines) == 8
+    assert "5 of 6 validations known" in lines[-2] and "the seed of a single run is" in lines[-1]

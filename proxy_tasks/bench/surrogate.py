@@ -152,25 +152,32 @@ class OutOfSample:
     seconds_error: float  # median relative error of the seconds
 
 
-def out_of_sample(table: RunTable, kind: str, folds: int = 10, seed: int = 0) -> OutOfSample:
-    """By cross-validation over architectures."""
+def out_of_sample(
+    table: RunTable, kind: str, folds: int = 10, seed: int = 0, validations: int = 0
+) -> OutOfSample:
+    """By cross-validation over architectures; the first `validations` of its own run may be known too."""
     from scipy.stats import kendalltau
     from sklearn.model_selection import KFold
 
-    y, rows = table.means[:, -1], table.rows
+    y = table.means[:, -1:]
+    sizes = features(table.rows, table.archs[0].block)
+    x = np.concatenate([sizes, table.means[:, :validations]], axis=1)
+    noise = np.nan_to_num(table.seed_sd()[0]) ** 2 / table.counts
     predicted, seconds, constant = np.empty(len(y)), np.empty(len(y)), np.empty(len(y))
-    splits = KFold(min(folds, len(y)), shuffle=True, random_state=seed)
-    for fit, held in splits.split(y):
-        model = Surrogate.fit(part(table, fit), kind, seed)
-        predicted[held] = model.curves(rows[held])[:, -1]
-        seconds[held] = model.run_seconds(rows[held])
+    for fit, held in KFold(min(folds, len(y)), shuffle=True, random_state=seed).split(y):
+        if kind == "gp":
+            model = gaussian_process(x[fit], y[fit], noise[fit], seed)
+        else:
+            model = _forest(x[fit], y[fit, 0], seed)
+        predicted[held] = np.ravel(model.predict(x[held]))
+        seconds[held] = np.exp(_linear(sizes[fit], np.log(table.seconds[fit])).predict(sizes[held]))
         constant[held] = y[fit].mean()
     return OutOfSample(
         kind=kind,
         n=len(y),
-        rmse_mm=float(np.sqrt(np.mean((predicted - y) ** 2))),
-        constant_mm=float(np.sqrt(np.mean((constant - y) ** 2))),
-        tau=float(kendalltau(predicted, y).statistic),
+        rmse_mm=float(np.sqrt(np.mean((predicted - y[:, 0]) ** 2))),
+        constant_mm=float(np.sqrt(np.mean((constant - y[:, 0]) ** 2))),
+        tau=float(kendalltau(predicted, y[:, 0]).statistic),
         seconds_error=float(np.median(np.abs(seconds / table.seconds - 1))),
     )
 
