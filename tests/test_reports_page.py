@@ -13,6 +13,8 @@ from reports.build import build, main
 from reports.run import Run
 from reports.tables import Column, Table, show
 from space import REFERENCES
+from space.files import read_object, write_json
+from space.outputs import MANIFEST
 
 
 def made_up_latencies(architectures, cache):
@@ -152,7 +154,9 @@ def test_a_rebuilt_report_is_the_same_and_keeps_nothing_of_the_last(tmp_path, un
     page = build(simulated, tmp_path)
     first = {path.name: path.read_bytes() for path in tmp_path.glob("*/*")}
     html = page.read_text()
-    (tmp_path / "figures" / "old.png").write_bytes(b"")
+    (tmp_path / "figures" / "old.png").write_bytes(b"")  # a figure that the last build still had
+    written = read_object(tmp_path / MANIFEST)
+    write_json(tmp_path / MANIFEST, {**written, "files": [*written["files"], "figures/old.png"]})
     build(simulated, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*/*")} == first
     assert page.read_text() == html
