@@ -155,19 +155,28 @@ def _write(path: Path, state: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with open(fresh, "wb") as file:
-            told = _Told(file)
-            try:
-                torch.save(state, cast(BinaryIO, told))
-            except RuntimeError as error:
-                raise (told.error or error) from error
-            file.flush()
-            os.fsync(file.fileno())
+        write_file(fresh, state)
         if path.exists():
             os.replace(path, previous(path))
         os.replace(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def write_file(path: Path, state: Any) -> None:
+    """torch.save to a new file, safely on disk when this returns.
+
+    What stops it is raised as it is: the disk's OSError, or Ctrl-C, where torch would say that a position in
+    the file is not the expected one.
+    """
+    with open(path, "wb") as file:
+        told = _Told(file)
+        try:
+            torch.save(state, cast(BinaryIO, told))
+        except RuntimeError as error:
+            raise (told.error or error) from error
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class _Told:

@@ -153,6 +153,22 @@ def test_a_full_disk_is_an_error_of_the_disk_wherever_in_the_file_it_happens(tmp
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"] and number(path) == 1
 
 
+def test_ctrl_c_in_the_thread_that_writes_a_file_is_ctrl_c(tmp_path, monkeypatch):
+    """As an export does, which has no thread for it."""
+
+    class Interrupted:
+        def __init__(self, file):
+            self.error = None
+
+        def write(self, data):
+            self.error = KeyboardInterrupt()
+            raise self.error
+
+    monkeypatch.setattr(checkpoints, "_Told", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.write_file(tmp_path / "w.pth", {"a": torch.ones(3)})
+
+
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_a_full_disk_ends_a_run_with_that_error(tmp_path, monkeypatch, epochs):
     told = checkpoints._Told

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nas.export.source import Source, Written
 from nas.export.staging import ExportError, outputs_of, probe, require_equal, staged
+from proxy_tasks.checkpoint import write_file
 
 FUNCTION_FILE, WEIGHTS_FILE = "resnet_jmlr.py", "backbone.pth"
 PREFIX = "net."
@@ -64,7 +65,7 @@ def write(source: Source, destination: Path) -> Written:
     with staged(destination) as folder:
         (folder / FUNCTION_FILE).write_text(function_source(source))
         if source.state is not None:
-            torch.save({"model": state}, folder / WEIGHTS_FILE)
+            write_file(folder / WEIGHTS_FILE, {"model": state})
             state = torch.load(folder / WEIGHTS_FILE, weights_only=True)["model"]
         wrapper = OneNetwork(
             load_function(folder / FUNCTION_FILE).resnet_jmlr(num_classes=source.outputs, base_width=64)

@@ -20,6 +20,7 @@ from torch import Tensor
 from nas.export.source import Source, Written
 from nas.export.staging import ExportError, outputs_of, probe, require_equal, staged
 from proxy_tasks.backbone import build_model
+from proxy_tasks.checkpoint import write_file
 from space.arch import ArchSpec
 from space.plan import EXPANSION, STEM_OUT
 
@@ -99,7 +100,7 @@ def write(source: Source, destination: Path) -> Written:
         if arch != source.arch:
             raise ExportError(f"{CONFIG_FILE} reads back as {arch.id}, not {source.arch.id}")
         if source.state is not None:
-            torch.save({"state_dict": theirs}, folder / WEIGHTS_FILE)
+            write_file(folder / WEIGHTS_FILE, {"state_dict": theirs})
             theirs = torch.load(folder / WEIGHTS_FILE, weights_only=True)["state_dict"]
         reloaded = build_model(arch, source.outputs)
         reloaded.load_state_dict(from_mmdet(theirs, arch, head), strict=True)
