@@ -55,22 +55,6 @@ def edf(errors: ArrayLike, *, censored: int = 0) -> tuple[NDArray[np.float64], N
     return values, np.cumsum(counts) / (x.size + censored)
 
 
-def dkw_halfwidth(n: int, level: float = LEVEL) -> float:
-    """Half-width of the band that holds F everywhere with probability `level`, whatever F is and n >= 1.
-
-    sqrt(ln(2 / (1 - level)) / 2n): Dvoretzky, Kiefer, Wolfowitz (1956), with Massart's constant (1990).
-    """
-    return math.sqrt(math.log(2 / (1 - level)) / (2 * n))
-
-
-def dkw_band(errors: ArrayLike, *, censored: int = 0, level: float = LEVEL) -> Band:
-    """Simultaneous band of constant width about the EDF: dkw_halfwidth on either side, cut at 0 and 1."""
-    x, share = edf(errors, censored=censored)
-    n = np.asarray(errors).size + censored
-    half = dkw_halfwidth(n, level)
-    return Band(x, share, np.clip(share - half, 0, 1), np.clip(share + half, 0, 1), min(half, 1.0), n, level)
-
-
 @lru_cache(maxsize=64)
 def _local_level(n: int, level: float) -> float:
     """Pointwise miss rate at which all n order statistics hold at once with probability `level`."""
