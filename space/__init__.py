@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from space.arch import REFERENCES, ArchSpec
     from space.budget import Budget
+    from space.caps import Caps
     from space.design import Space
     from space.feasible import FeasibleSet
 
-__all__ = ["REFERENCES", "ArchSpec", "Budget", "FeasibleSet", "Space"]
+__all__ = ["REFERENCES", "ArchSpec", "Budget", "Caps", "FeasibleSet", "Space"]
 
 _HOMES = {
     "REFERENCES": "space.arch",
     "ArchSpec": "space.arch",
     "Budget": "space.budget",
+    "Caps": "space.caps",
     "FeasibleSet": "space.feasible",
     "Space": "space.design",
 }

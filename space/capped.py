@@ -20,6 +20,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from space.arrays import Floats, Ints, Mask
 from space.caps import Caps, flag, in_units, most_of
@@ -32,7 +33,7 @@ from space.walk import COLUMNS, Walk
 
 REJECT = 200  # draws of the window for one that keeps the caps, at most
 _DEEP = 4  # coordinates of a row
-_KEPT_ROWS = 256  # in memory, up to some hundred kB each
+_KEPT_ROWS = 64  # in memory, mostly some hundred kB each
 _MOST_TRIES = 2**16  # drawn at a time
 
 
@@ -48,7 +49,7 @@ class Capped:
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         self._prefixes = Walk(walk.halves, replace(walk.index, starts=self._starts), walk.low, walk.high)
         self._rights = [_right_costs(walk, limit) for limit in self.limits]
-        self._rows: OrderedDict[int, Ints] = OrderedDict()
+        self._rows: OrderedDict[int, NDArray[np.int16]] = OrderedDict()
 
     @property
     def count(self) -> int:
@@ -115,7 +116,7 @@ class Capped:
                 points[i, at] = cells.centre(table[i : i + 1, COLUMNS[at]])[0]
         return points
 
-    def _last_cells(self, inside: Ints, chosen: Ints) -> Iterator[tuple[int, Cells]]:
+    def _last_cells(self, inside: NDArray[np.int16], chosen: Ints) -> Iterator[tuple[int, Cells]]:
         """Each of the last four coordinates with its cells, given the columns of `chosen`, (8,), before it.
 
         inside  (m, 8) the architectures of the row; `chosen` ends as one of them
@@ -127,14 +128,16 @@ class Capped:
             yield at, Cells(np.bincount(inside[:, column], minlength=choices[column])[None])
             inside = inside[inside[:, column] == chosen[column]]
 
-    def _inside(self, at: int) -> Ints:
+    def _inside(self, at: int) -> NDArray[np.int16]:
         """(m, 8) the architectures of a row that keep the caps, in the order of their ranks."""
         if at not in self._rows:
             row = self._walk.row(at)
             kept = np.ones(len(row.d2), bool)
             for limit, rights in zip(self.limits, self._rights, strict=True):
                 kept &= rights[row.right] <= (limit.most - _left_costs(limit, row.first))[row.d2]
-            self._rows[at] = self._walk.architectures(row, kept)
+            self._rows[at] = self._walk.architectures(row, kept).astype(
+                np.int16
+            )  # fits: at most 1,024 choices
             if len(self._rows) > _KEPT_ROWS:
                 self._rows.popitem(last=False)
         self._rows.move_to_end(at)

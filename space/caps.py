@@ -48,6 +48,8 @@ class Caps:
         for name, most in self.asked.items():
             if isinstance(most, bool) or not isinstance(most, int | float) or not 0 < most < math.inf:
                 raise ValueError(f"{flag(name)} is a number above 0, not {most!r}")
+            if name != "latency" and not isinstance(most, int):
+                raise ValueError(f"{flag(name)} is a whole number, not {most!r}")
         if self.latency is not None and self.model is None:
             raise ValueError(
                 "--max-latency needs a latency table of the device that it is meant for: give one with "
@@ -94,9 +96,9 @@ class Caps:
         for name, most in self.asked.items():
             if name == "latency":
                 assert self.model is not None, "a cap on latency has a model"
-                yield latency_parts(self.model, space), math.floor(most * NANOSECONDS)
+                yield latency_parts(self.model, space), max(1, math.floor(most * NANOSECONDS))
             else:
-                yield tables(space.block, space.width_choices, _MEASURES[name]), math.floor(most)
+                yield tables(space.block, space.width_choices, _MEASURES[name]), int(most)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], model: LatencyModel | None = None) -> Caps:

@@ -84,7 +84,7 @@ class Conditions:
         return f"{self.device}, {self.precision}, batch {self.batch}, {self.mode}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LatencyTable:
     """Milliseconds of a network's parts on a grid of widths, read at any widths inside the grid.
 
@@ -133,6 +133,12 @@ class LatencyTable:
         """Short and stable: tables of the same times under the same conditions, and only they, share it."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LatencyTable) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def __call__(self, block: str, rows: Ints) -> Floats:
         """Milliseconds of a forward pass of each architecture, (n, 8) -> (n,).

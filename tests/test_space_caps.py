@@ -85,6 +85,11 @@ def test_a_cap_is_a_number_above_zero(value):
         Caps(params=value)
 
 
+def test_counts_are_capped_by_whole_numbers():
+    with pytest.raises(ValueError, match=r"--max-activations is a whole number, not 0\.5"):
+        Caps(activations=0.5)
+
+
 def test_caps_of_other_numbers_or_models_are_others():
     other = table(stem=1.6)
     ids = {c.id for c in (Caps(), Caps(params=5), Caps(activations=5), Caps(latency=5.0, model=MODEL))}

@@ -97,7 +97,7 @@ def test_a_table_survives_json_and_its_name_follows_its_content():
     first = (table().first[0], *(np.where(each < 0.06, np.nan, each) for each in table().first[1:]))
     for model in (table(), table(first=first)):
         again = LatencyTable.from_dict(json.loads(json.dumps(model.to_dict(), allow_nan=False)))
-        assert again.id == model.id and again.to_dict() == model.to_dict()
+        assert again == model and again.to_dict() == model.to_dict() and len({again, model}) == 1
     assert len({table().id, table(stem=1.6).id, table(conditions=Conditions("another")).id}) == 3
 
 
