@@ -1,6 +1,7 @@
 # make search              set up .venv once, then search on synthetic faces (BUDGET=, ARGS= to change)
 # make test                set up .venv once, then run the tests; make test-slow for the minutes-long ones
 # make lint | notebook | bench
+# make api                 an API reference from the docstrings, in build/api
 
 PYTHON ?= python3
 BUDGET ?= 5.1GFLOPs
@@ -9,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: search test test-slow lint notebook bench clean
+.PHONY: search test test-slow lint notebook bench api clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/.installed
@@ -25,6 +26,10 @@ lint: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy space proxy_tasks nas reports
+
+api: $(VENV)/.installed-dev
+	$(RUN) -m pdoc --output-directory build/api space proxy_tasks nas reports '!.*__main__'
+	@echo "open build/api/index.html"
 
 notebook: $(VENV)/.installed-notebooks
 	$(RUN) -m notebook reports/notebooks
