@@ -1,6 +1,7 @@
 """Predict meshes and poses for a split, as the challenge wants them.
 
     python -m nas.predict runs/NAME --split test --out predictions.npz
+    python -m nas.predict runs/NAME --images my_photos --out mine.npz --overlay 8
 
 With the ensemble where nas.ensemble has chosen one, otherwise with the best single
 network; --member picks one by its folder's name. --trainval predicts with the
@@ -16,15 +17,19 @@ forward passes an image and member, one PnP an image, 15 kB on disk an image.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli import add_where
 from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from nas.predict.request import Request
     from space.commandline import Parser
 
 
@@ -33,7 +38,12 @@ def parser() -> Parser:
     p = parser_of("nas.predict", __doc__)
     what = p.add_argument_group("whose prediction, of what")
     what.add_argument("run", type=a_path, metavar="RUN", help="folder of a search, with networks in retrain/")
-    what.add_argument("--split", choices=("val", "test"), required=True, help="val: the validation subjects")
+    of = what.add_mutually_exclusive_group(required=True)
+    of.add_argument("--split", choices=("val", "test"), help="of the data; val: the validation subjects")
+    of.add_argument(
+        "--images", type=a_path, metavar="DIR", help="NAME.jpg and NAME.txt, 68 rows x y in pixels"
+    )
+    what.add_argument("--list", type=a_path, metavar="CSV", help="only these images of the split")
     how = p.add_argument_group("how and where to")
     how.add_argument("--out", type=a_path, required=True, metavar="FILE.npz")
     what.add_argument("--member", metavar="NAME", help="a folder under retrain/, 'best' or 'ensemble'")
@@ -55,15 +65,39 @@ def _run(args: argparse.Namespace) -> int:
     from nas.predict.write import predict
 
     request = Request(
-        args.run, args.split, args.out, args.member, args.trainval, args.flip, args.overlay, args.skip_missing
+        args.run,
+        args.split or "test",
+        args.out,
+        args.member,
+        args.trainval,
+        args.flip,
+        args.overlay,
+        args.skip_missing,
+        args.list,
     )
-    done = predict(request, data=args.data, device=args.device, progress=not args.quiet)
+    with _data(args, request) as data:
+        done = predict(request, data=data, device=args.device, progress=not args.quiet)
     print(f"{done.images:,} images by {done.network}: {args.out}")
     if done.l_error_mm is not None:
         print(f"L_error {done.l_error_mm:.3f} mm")
     if args.overlay:
         print(f"{done.overlays} pictures in {done.folder}/")
     return 0
+
+
+@contextlib.contextmanager
+def _data(args: argparse.Namespace, request: Request) -> Iterator[Path | None]:
+    """The data set: the one that was named, or a layout of links to a person's own images while they last."""
+    if args.images is None:
+        yield args.data
+        return
+    from nas.predict.request import choose
+    from proxy_tasks.jmlr.wcpa.own_images import lay_out
+
+    trained_on = args.data or Path(choose(request).members[0].record["data"])
+    with tempfile.TemporaryDirectory(prefix="jmlr-nas-") as folder:
+        lay_out(args.images, trained_on / "resources", Path(folder))
+        yield Path(folder)
 
 
 if __name__ == "__main__":

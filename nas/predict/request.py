@@ -25,6 +25,7 @@ class Request:
     flip: bool | None = None
     overlay: int = 0
     skip_missing: bool = False
+    only: Path | None = None  # a list of images, in the columns of a data set's
 
     def __post_init__(self) -> None:
         if self.out.suffix != ".npz":

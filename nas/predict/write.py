@@ -18,7 +18,7 @@ from proxy_tasks.jmlr.crops.build import BAD_LIMIT
 from proxy_tasks.jmlr.crops.cache import CropCache
 from proxy_tasks.jmlr.metric import l_error
 from proxy_tasks.jmlr.pnp import solve_pnp
-from proxy_tasks.jmlr.wcpa.dataset import MISSING_LIMIT, DataError, MissingFiles, WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import MISSING_LIMIT, DataError, MissingFiles, WcpaDataset, read_list
 from proxy_tasks.jmlr.wcpa.split import validation_rows
 from proxy_tasks.progress import bar
 
@@ -53,8 +53,25 @@ def predict(
         rows = validation_rows(crops.any.subjects, chosen.members[0].validating)
     else:
         rows = np.arange(len(crops.any))
+    if request.only is not None:
+        rows = listed(crops.any, rows, request.only)
     predictor = Predictor(chosen.members, chosen.weights, crops, device=device, flip=chosen.flip)
     return _stream(request, chosen, predictor, dataset, rows, progress)
+
+
+def listed(cache: CropCache, rows: np.ndarray, file: Path) -> np.ndarray:
+    """Those of `rows` that a CSV list names, in its order; MemberError for one that is not among them."""
+    names = zip(
+        *(column[rows].tolist() for column in (cache.subjects, cache.actions, cache.img_ids)), strict=True
+    )
+    at = dict(zip(names, rows.tolist(), strict=True))
+    wanted = read_list(file)
+    absent = [row for row in wanted if tuple(row) not in at]
+    if absent:
+        raise MemberError(
+            f"{file} names {len(absent)} images that this split does not have, such as {absent[0]}"
+        )
+    return np.array([at[tuple(row)] for row in wanted])
 
 
 def _open(path: Path, split: str, skip_missing: bool) -> WcpaDataset:
