@@ -70,6 +70,8 @@ def test_a_surrogate_predicts_whole_curves_and_how_unsure_it_is(table):
 def test_too_few_architectures_and_unknown_kinds_are_refused(table):
     with pytest.raises(ValueError, match="12 architectures or more, not 5"):
         Surrogate.fit(part(table, np.arange(5)))
+    with pytest.raises(ValueError, match="12 architectures or more"):
+        out_of_sample(part(table, np.arange(11)), "gp")
     with pytest.raises(ValueError, match="gp, forest"):
         Surrogate.fit(table, "net")
     assert better_kind(part(table, np.arange(30))).kind in ("gp", "forest")

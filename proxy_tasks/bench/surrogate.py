@@ -63,8 +63,7 @@ class Surrogate:
         """ValueError below LEAST architectures."""
         if kind not in KINDS:
             raise ValueError(f"a surrogate is one of {', '.join(KINDS)}, not {kind!r}")
-        if len(table.archs) < LEAST:
-            raise ValueError(f"a surrogate needs {LEAST} architectures or more, not {len(table.archs)}")
+        _require_enough(table)
         block = table.archs[0].block
         x = features(table.rows, block)
         noise = np.nan_to_num(table.seed_sd()[0]) ** 2 / table.counts
@@ -93,6 +92,11 @@ class Surrogate:
     def run_seconds(self, rows: NDArray[np.int64]) -> Floats:
         """(n, 8) -> (n,) seconds of a whole run."""
         return np.exp(self.seconds.predict(features(rows, self.block)))
+
+
+def _require_enough(table: RunTable) -> None:
+    if len(table.archs) < LEAST:
+        raise ValueError(f"a surrogate needs {LEAST} architectures or more, not {len(table.archs)}")
 
 
 def gaussian_process(
@@ -159,6 +163,7 @@ def out_of_sample(
     from scipy.stats import kendalltau
     from sklearn.model_selection import KFold
 
+    _require_enough(table)
     y = table.means[:, -1:]
     sizes = features(table.rows, table.archs[0].block)
     x = np.concatenate([sizes, table.means[:, :validations]], axis=1)
