@@ -72,6 +72,14 @@ def test_runs_of_another_set_or_other_data_are_refused(file, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_the_display_counts_no_run_that_was_known_before(warm, rows, capsys):
+    assert search.main(["--resume", "--out", str(warm), "--trials", "6"]) == 0
+    said = capsys.readouterr().err
+    assert f"{len(rows)} runs of 31 architectures were known before" in said
+    own = sum(r.role != "known" for r in Store.open(warm).records())
+    assert f"{own} of at most" in said
+
+
 def test_known_runs_are_recorded_once_with_their_source_and_cost_nothing(warm, rows, file):
     records = Store.open(warm).records(KNOWN)
     assert len(records) == len(rows) and {r.by for r in records} == {file}

@@ -42,9 +42,9 @@ class Display(Watcher):
         self._bar: Any = self._make_bar() if self._mode == "bar" else None
 
     def _earlier(self) -> None:
-        """Count what a resumed search has already."""
+        """Count what a resumed search has already; what was known before it is none of its runs."""
         for r in self._driver.store.records():
-            if r.state in self._counts:
+            if r.state in self._counts and r.role != "known":
                 self._counts[r.state] += 1
             if r.l_error_mm is not None and r.fidelity == self._driver.plan.proxy.id:
                 self._note(r.role, r.arch.id, r.l_error_mm)

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from nas.record.hours import note_resources
 from nas.record.run_dir import RunDir, RunError
 from nas.record.storage import sqlite_file
-from nas.record.store import Store
+from nas.record.store import KNOWN, Store
 from nas.search import known
 from nas.search.config import SearchConfig
 from nas.search.interrupts import Interrupts
@@ -140,6 +140,10 @@ def _search(session: Session, start: Start) -> None:
         score = Score.of(about)
         display = Display(driver, stream, quiet=session.quiet, score=score)
         driver.watchers += [display, Curves(run)]
+        if before := store.records(KNOWN):
+            display.said(
+                f"{len(before)} runs of {len({r.arch for r in before})} architectures were known before"
+            )
         if begins_anew:
             display.said("the store holds no trial yet: the search begins at its first")
         start.over = True
