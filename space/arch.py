@@ -28,7 +28,7 @@ class ArchSpec:
     block: str = "basic"
 
     def __post_init__(self) -> None:
-        if self.block not in EXPANSION:
+        if not isinstance(self.block, str) or self.block not in EXPANSION:
             raise ValueError(f"a spec's block is one of {', '.join(EXPANSION)}, not {self.block!r}")
         object.__setattr__(self, "depths", _four_counts("depths", self.depths))
         object.__setattr__(self, "widths", _four_counts("widths", self.widths))

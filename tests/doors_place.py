@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 def furnish(root: Path, retrained: Path, data: Path) -> dict[str, str]:
     """Everything that a request may name, made below `root`; by the word that stands for it in the table."""
     found = {"run": str(retrained), "data": str(data), "long": "n" * 300, "absent": str(root / "absent")}
-    for make in (_files, _runs, _networks, _sets):
+    for make in (_files, runs, _networks, _sets):
         found |= {name: str(path) for name, path in make(root, retrained, data).items()}
     return found
 
@@ -55,7 +55,7 @@ def _files(root: Path, *_: Path) -> dict[str, Path]:
     return found
 
 
-def _runs(root: Path, *_: Path) -> dict[str, Path]:
+def runs(root: Path, *_: Path) -> dict[str, Path]:
     """`old` is whole; the others are copies of it without networks, each with one fault."""
     with tarfile.open(HERE / "run_of_format_1.tar.xz") as archive:
         archive.extractall(root, filter="data")

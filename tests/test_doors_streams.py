@@ -74,3 +74,28 @@ def test_plain_letters_stand_for_the_rest():
     assert "5.2 ± 0.1 – é×中".encode("ascii", PLAIN) == b"5.2 +- 0.1 - ex?"
     with pytest.raises(UnicodeDecodeError):
         b"\xff".decode("ascii", PLAIN)
+
+
+SEARCH = (
+    "PYTHON -m nas.search --budget 0.5GFLOPs --max-depth 6 --max-width 128 --width-step 16 --tolerance 0.1 "
+    "--objective nas.trials.standin:Standin --launcher inprocess --trials 3 --out DONE"
+)
+
+
+@pytest.mark.parametrize("plumbing", ["2>&1 | head -1", "2> >(head -c 5)", ">&- 2>&-", "2>/dev/full"])
+def test_a_search_goes_on_to_its_end_when_nobody_reads_of_its_progress(tmp_path, plumbing):
+    done = shell(f"{SEARCH} {plumbing}", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "done/best/best.json").exists() and "Traceback" not in done.stderr
+    assert (tmp_path / "done/log.txt").read_bytes().isascii(), "nothing was printed into a file of ours"
+
+
+def test_a_search_tells_an_ascii_terminal_its_spread_and_its_answer(tmp_path):
+    done = shell(SEARCH, tmp_path, PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert done.returncode == 0 and "+-" in done.stdout and done.stdout.isascii(), done.stderr
+
+
+def test_an_answer_that_a_full_disk_takes_not_is_a_failure_and_the_search_is_whole(tmp_path):
+    done = shell(f"{SEARCH} >/dev/full", tmp_path)
+    assert done.returncode == 1 and "what it printed is lost" in done.stderr.splitlines()[-1]
+    assert (tmp_path / "done/best/best.json").exists()

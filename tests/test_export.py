@@ -283,3 +283,25 @@ def test_one_retrained_folder_is_exported_alone(retrained, tmp_path, capsys):
         assert f"exporting {folder.name}, L_error" in capsys.readouterr().out
     assert main([str(folders[0]), "--member", folders[1].name, "--out", str(tmp_path / "b")]) == 2
     assert "is one network already" in capsys.readouterr().err
+
+
+def test_an_interrupt_says_which_formats_are_whole(tmp_path, monkeypatch, capsys):
+    from nas.export import timm_resnet
+
+    def interrupted(source, folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(timm_resnet, "write", interrupted)
+    out = tmp_path / "out"
+    assert main(["resnet34", "--format", "json", "scrfd", "timm", "jmlr", "--out", str(out)]) == 130
+    assert "interrupted: only json, scrfd was written" in capsys.readouterr().err
+    assert sorted(p.name for p in out.iterdir()) == ["json", "scrfd"]
+
+
+def test_a_persons_files_where_an_export_would_go_are_left_alone(tmp_path, capsys):
+    mine = tmp_path / "out" / "json" / "spec.json"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    assert main(["resnet34", "--format", "scrfd", "json", "--out", str(tmp_path / "out")]) == 2
+    assert "holds files that nas.export did not write (spec.json)" in capsys.readouterr().err
+    assert mine.read_text() == "mine" and not (tmp_path / "out" / "scrfd").exists()

@@ -197,6 +197,43 @@ def test_test_images_without_landmarks_are_refused_or_left_out(run, spoilt, tmp_
     assert len(np.load(out)["verts"]) == 7
 
 
+def test_test_images_whose_files_are_missing_are_left_out_as_well(run, wcpa_of_ten, tmp_path, capsys):
+    """More of them than a data set may lack."""
+    data = tmp_path / "gaps"
+    shutil.copytree(wcpa_of_ten, data)
+    for file in sorted((data / "68landmarks").glob("011[12]/*/*.txt"))[:5]:
+        file.unlink()
+    out = tmp_path / "test.npz"
+    argv = [str(run), "--split", "test", "--data", str(data), "--out", str(out), *QUIET]
+    assert main(argv) == 2
+    message = capsys.readouterr().err
+    assert (
+        "names 5 files that are not there" in message
+        and "leave those images out with --skip-missing" in message
+    )
+    assert not out.exists()
+    assert main([*argv, "--skip-missing"]) == 0
+    assert len(np.load(out)["verts"]) == len(np.load(out)["img_id"]) == 3
+    for file in (data / "68landmarks").glob("011[12]/*/*.txt"):
+        file.unlink()
+    assert main([*argv, "--skip-missing"]) == 2
+    assert "can be cropped" in capsys.readouterr().err
+
+
+def test_an_npz_of_somebody_else_is_not_replaced_and_one_of_ours_is(run, tmp_path, capsys):
+    np.savez(tmp_path / "mine.npz", measurements=np.arange(3))
+    argv = [str(run), "--split", "test", *QUIET, "--out"]
+    assert main([*argv, str(tmp_path / "mine.npz")]) == 2
+    assert "exists and holds no predictions" in capsys.readouterr().err
+    assert np.load(tmp_path / "mine.npz")["measurements"].tolist() == [0, 1, 2]
+    for _ in range(2):
+        assert main([*argv, str(tmp_path / "ours.npz")]) == 0
+    (tmp_path / "ours_overlay").mkdir()
+    (tmp_path / "ours_overlay" / "mine.png").touch()
+    assert main([*argv, str(tmp_path / "ours.npz"), "--overlay", "1"]) == 2
+    assert "holds files that nas.predict did not write (mine.png)" in capsys.readouterr().err
+
+
 def test_networks_trained_on_all_subjects_replace_their_twins_for_the_test_split(
     wcpa_of_ten, tmp_path, capsys
 ):

@@ -33,7 +33,7 @@ class SingleWriterJournal(JournalFileBackend):
             _cut_torn_end(path)
             Path(f"{path}.lock").unlink(missing_ok=True)
         super().__init__(str(path))
-        self._batches = 0
+        self.path, self._batches = path, 0
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Log entries from number `log_number_from` on; RunError for a line within that is damaged."""

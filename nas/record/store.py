@@ -14,14 +14,15 @@ tests/test_record_store.py, tests/test_search_faults.py
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -104,7 +105,8 @@ class Store:
             if not write and not run.study_log.exists():
                 raise RunError(f"{run.path} has no study.log: the search has recorded nothing yet")
             journal = SingleWriterJournal(run.study_log, repair=write)
-            return cls(JournalStorage(journal), prefix, journal)
+            with _whole(str(run.study_log)):
+                return cls(JournalStorage(journal), prefix, journal)
         require_storage(url)
         try:
             return cls(optuna.storages.get_storage(url), prefix)
@@ -122,9 +124,10 @@ class Store:
 
     def records(self, study: str | None = None) -> list[TrialRecord]:
         """Every trial that has begun, by study and number."""
-        studies = self.studies()
-        names = studies if study is None else [s for s in (study,) if s in studies]
-        return [r for name in names for r in self._records(name, studies[name])]
+        with _whole("the store" if self._journal is None else str(self._journal.path)):
+            studies = self.studies()
+            names = studies if study is None else [s for s in (study,) if s in studies]
+            return [r for name in names for r in self._records(name, studies[name])]
 
     def _records(self, study: str, study_id: int) -> Iterable[TrialRecord]:
         for trial in self.storage.get_all_trials(study_id, deepcopy=False):
@@ -210,6 +213,19 @@ class Store:
         with self.batch():
             self.storage.set_trial_user_attr(trial_id, "end", ending)
             self.storage.set_trial_state_values(trial_id, final[state], values)
+
+
+@contextmanager
+def _whole(name: str) -> Iterator[None]:
+    """RunError for entries that are JSON but were never written so: what they lack shows in many ways."""
+    try:
+        yield
+    except RunError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, OptunaError) as error:
+        raise RunError(
+            f"{name} is damaged ({type(error).__name__}: {error}): restore it from a copy"
+        ) from error
 
 
 def _finite(parts: dict[str, float]) -> dict[str, float]:

@@ -238,7 +238,13 @@ def read_record(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise MemberError(f"{file} is damaged ({error}): {mends}") from None
     shape = _SHAPE if record.get("status") == "complete" else {"status": str, "trainval": bool}
-    if wrong := misfit(record, shape):
+    wrong = misfit(record, shape)
+    if not wrong and shape is _SHAPE:
+        try:
+            ArchSpec.from_dict(record["arch"])
+        except ValueError as error:
+            wrong = str(error)
+    if wrong:
         raise MemberError(f"{file} is damaged ({wrong}): {mends}")
     return record
 
