@@ -217,7 +217,7 @@ def test_test_images_whose_files_are_missing_are_left_out_as_well(run, wcpa_of_t
     for file in (data / "68landmarks").glob("011[12]/*/*.txt"):
         file.unlink()
     assert main([*argv, "--skip-missing"]) == 2
-    assert "can be cropped" in capsys.readouterr().err
+    assert "none of the test images of" in capsys.readouterr().err
 
 
 def test_an_npz_of_somebody_else_is_not_replaced_and_one_of_ours_is(run, tmp_path, capsys):

@@ -45,8 +45,6 @@ def predict(
         require_data(chosen.members, dataset)
     limit = 1.0 if request.skip_missing else BAD_LIMIT
     crops = Crops.open(dataset, chosen.members, split, progress=progress, bad_limit=limit)
-    if not len(crops.any):
-        raise MemberError(f"none of the {split} images of {dataset.path} can be cropped: is it whole?")
     if not request.skip_missing:
         require_whole(crops.any, dataset, split)
     if request.split == "val":

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from proxy_tasks.jmlr.crops.build import BAD_LIMIT, build, fields_of, refuse_too_many
 from proxy_tasks.jmlr.crops.sweep import sweep
-from proxy_tasks.jmlr.wcpa.dataset import Row, WcpaDataset
+from proxy_tasks.jmlr.wcpa.dataset import DataError, Row, WcpaDataset
 from proxy_tasks.jmlr.wcpa.topology import Topology
 from proxy_tasks.locks import locked
 from space.machine import cores
@@ -203,6 +203,9 @@ def _build(
     built = build(
         dataset, split, resolution, partial, workers=threads, progress=progress, bad_limit=bad_limit
     )
+    if not len(built.order):
+        row, reason = built.left_out[0]
+        raise DataError(f"none of the {split} images of {dataset.path} can be cropped ({row}: {reason})")
     t = dataset.topology
     np.savez(
         partial / "topology.npz",
