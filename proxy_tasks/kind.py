@@ -131,6 +131,10 @@ class TaskKind(Protocol):
         """The data under a proxy's settings. trainval: the validation subjects train too."""
         ...
 
+    def fingerprint(self, data: str, proxy: Proxy) -> str:
+        """What the open task's `fingerprint` would be."""
+        ...
+
     def kept_bytes(self, proxy: Proxy) -> int:
         """What one sample takes in the cache on disk."""
         ...
@@ -141,6 +145,10 @@ class General:
 
     score = Score("error", "", "best constant")
     formats: tuple[str, ...] = ("json", "timm", "scrfd", "onnx")
+
+    def fingerprint(self: TaskKind, data: str, proxy: Proxy) -> str:
+        """Found by opening the data."""
+        return self.open(data, proxy, "cpu").fingerprint
 
     def kept_bytes(self, proxy: Proxy) -> int:
         """Nothing."""

@@ -166,14 +166,15 @@ def of_table(*files: str) -> tuple[Table, Study]:
 
 def first_batch(run: Run, size: int = 32) -> Batch:
     """The first training images of the search's own data under its own proxy, for `zero_cost`."""
-    from proxy_tasks.jmlr.task import JmlrTask
+    from proxy_tasks.kind import find_kind
     from proxy_tasks.proxy import Proxy
     from proxy_tasks.zero_cost import Batch
 
     where = run.info.get("data", {}).get("path")
     if not where:
         raise ValueError(f"{run.path} names no data folder to take images from")
-    return Batch.of(JmlrTask.open(Path(where), Proxy.from_dict(run.info["proxy"])), size)
+    kind = find_kind((run.info.get("config") or {}).get("task"))
+    return Batch.of(kind.open(where, Proxy.from_dict(run.info["proxy"])), size)
 
 
 def _columns(unit: str) -> tuple[Column, ...]:

@@ -170,3 +170,16 @@ def test_nothing_reads_from_outside_the_project():
     """Data that lies beside the checkout on one machine is on no other."""
     files = [p for room in (*ROOMS, "tests") for p in (ROOT / room).rglob("*.py") if p != Path(__file__)]
     assert [path.name for path in files if "../shared" in path.read_text("utf-8")] == []
+
+
+def test_only_rooms_that_work_on_meshes_know_the_default_task_by_name():
+    """All others ask the task that --task names (proxy_tasks/kind.py)."""
+    of_meshes = ("nas/predict/", "nas/ensemble/", "reports/predictions.py", "reports/sections/errors.py")
+    knowing = [
+        path
+        for room in ("nas", "reports")
+        for path, tree in _sources(room)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("proxy_tasks.jmlr")
+    ]
+    assert [path for path in knowing if not path.startswith(of_meshes)] == []

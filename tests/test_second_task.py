@@ -84,6 +84,16 @@ def test_it_is_exported_in_the_formats_that_mean_something(searched, tmp_path, c
     assert "means nothing" in capsys.readouterr().err
 
 
+def test_ensembles_and_predictions_say_that_they_are_of_meshes(searched, tmp_path, capsys):
+    from nas.ensemble.__main__ import main as ensemble
+    from nas.predict.__main__ import main as predict
+
+    assert ensemble([str(searched)]) == 2
+    assert "are of face meshes" in capsys.readouterr().err
+    assert predict([str(searched), "--split", "val", "--out", str(tmp_path / "x.npz")]) == 2
+    assert "are of face meshes" in capsys.readouterr().err
+
+
 def test_the_example_is_short_and_turns_a_picture_the_way_it_says():
     from examples.digits import turned
 

@@ -6,20 +6,17 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from nas.record.run_dir import RunDir
-from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 from space.arch import ArchSpec
 from space.files import read_object
 from space.shape import misfit
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-    from proxy_tasks.jmlr.wcpa.topology import Topology
 
 
 _SHAPE = {  # what readers of a finished run's metrics.json rely on
@@ -41,6 +38,29 @@ _SHAPE = {  # what readers of a finished run's metrics.json rely on
     "split?": (None, {"id": str}),
     "images?": (None, {"validation": int}),
 }
+
+
+class Mesh(Protocol):
+    """What outputs are coordinates of."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def vertex_count(self) -> int: ...
+
+
+class MeshData(Protocol):
+    """A data set of meshes."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def topology(self) -> Mesh: ...
 
 
 class MemberError(ValueError):
@@ -159,7 +179,7 @@ class Member:
         model.load_state_dict(self.weights())
         return model.eval()
 
-    def require_topology(self, topology: Topology, where: str) -> None:
+    def require_topology(self, topology: Mesh, where: str) -> None:
         """MemberError unless the network's outputs are the vertices of this mesh."""
         own = self.record["topology"]
         if own["vertices"] != topology.vertex_count:
@@ -260,6 +280,12 @@ def require_members(run: Path, names: Sequence[str] = (), *, trainval: bool = Fa
         raise MemberError(
             f"{run} holds no finished retraining{kind}: run python -m nas.retrain {where.quoted}{flag} first"
         )
+    other = next((member.record.get("task") for member in members if not member.record.get("topology")), None)
+    if other is not None:
+        raise MemberError(
+            f"{run} is of the task {other}, and ensembles and predictions are of face meshes: "
+            f"python -m nas.export {where.quoted} hands its networks on"
+        )
     if not names:
         return members
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
@@ -287,7 +313,7 @@ def require_alike(members: Iterable[Member]) -> None:
                 )
 
 
-def require_data(members: Sequence[Member], dataset: WcpaDataset) -> None:
+def require_data(members: Sequence[Member], dataset: MeshData) -> None:
     """MemberError unless the members were trained on this very data set, whose split is then theirs."""
     for member in members:
         member.require_topology(dataset.topology, str(dataset.path))

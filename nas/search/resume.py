@@ -91,21 +91,20 @@ def meanings_of(saved: SearchConfig, proxy: Proxy, archs: list[ArchSpec], about:
         "objective": lambda path: (
             saved.objective is not None and present_name(path) == present_name(saved.objective)
         ),
-        "data": lambda folder: _same_data(Path(folder), saved.data, proxy, about),
+        "data": lambda folder: _same_data(Path(folder), saved, proxy, about),
     }
 
 
-def _same_data(folder: Path, saved: str | None, proxy: Proxy, about: dict[str, Any]) -> bool:
+def _same_data(folder: Path, saved: SearchConfig, proxy: Proxy, about: dict[str, Any]) -> bool:
     """Whether `folder` is the data set of the search, there or moved; False for a search without one."""
-    if saved is None:
+    if saved.data is None:
         return False
-    if folder.resolve() == Path(saved).resolve():
+    if folder.resolve() == Path(saved.data).resolve():
         return True
-    from proxy_tasks.jmlr.task import fingerprint_of
-    from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+    from proxy_tasks.kind import find_kind
 
     known = about.get("data", {}).get("fingerprint")
-    return known is not None and fingerprint_of(WcpaDataset.open(folder), proxy) == known
+    return known is not None and find_kind(saved.task).fingerprint(str(folder), proxy) == known
 
 
 def _refusal(what: str, has: object, more: str = "") -> ValueError:

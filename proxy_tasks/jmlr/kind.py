@@ -71,6 +71,13 @@ class Jmlr:
 
         return JmlrTask.open(Path(data), proxy, device, progress=progress, trainval=trainval)
 
+    def fingerprint(self, data: str, proxy: Proxy) -> str:
+        """Of the crops, without reading a picture."""
+        from proxy_tasks.jmlr.task import fingerprint_of
+        from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
+
+        return fingerprint_of(WcpaDataset.open(data), proxy)
+
     def kept_bytes(self, proxy: Proxy) -> int:
         """A crop and its labels."""
         return int(3 * proxy.resolution**2 + VALUES * 4)
