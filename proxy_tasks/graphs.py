@@ -7,7 +7,8 @@ tensor, and never asks the device for a value; the optimizer and the averaged we
 they had. The first steps run eagerly, on a stream of their own, while cuDNN chooses its algorithms and the
 optimizer makes its state; they are steps of the run like any other.
 
-Where recording fails for another reason than memory, a warning says why and the run goes on eagerly.
+Where recording fails for another reason than memory, a warning says why, and this run and those after it in
+the process go on eagerly.
 tests/test_proxy_graphs.py records on a CPU by a dispatch mode that, like a graph, freezes all but memory.
 """
 
@@ -31,12 +32,15 @@ Step = Callable[[Tensor, Any], Tensor]  # (images, targets) -> loss, all on the 
 Recorder = Callable[[Step, Tensor, Any], tuple[Callable[[], None], Tensor]]  # -> replay, the loss it fills
 
 
+_useless: list[Recorder] = []  # with which a recording has failed in this process
+
+
 class GraphedStep:
     """`step` called as before, replayed from its fourth call on. The loss is overwritten by the next call."""
 
     def __init__(self, step: Step, *, warmup: int = WARMUP, record: Recorder | None = None):
-        self._step, self._left = step, warmup
         self._record = record or record_cuda
+        self._step, self._left = step, -1 if self._record in _useless else warmup
         self._aside = aside if record is None else _in_place
         self._replay: Callable[[], None] | None = None
         self._inputs: list[Tensor] = []
@@ -71,6 +75,7 @@ class GraphedStep:
                 raise
             log.warning("the training step cannot be a CUDA graph (%s): going on eagerly", error)
             self._inputs, self._left = [], -1
+            _useless.append(self._record)
             return False
         return True
 

@@ -165,6 +165,9 @@ def test_a_step_that_asks_the_device_is_run_eagerly_and_said(recorder, caplog):
     assert "cannot be a CUDA graph (operation not permitted" in caplog.text
     assert (recorder.recorded, recorder.replayed) == (1, 0)
     assert_same(outcome, eager(PROXY))
+    caplog.clear()
+    assert_same(fit(Net(), Toy(), PROXY, seed=0), eager(PROXY))  # the next network is not tried again
+    assert recorder.recorded == 1 and caplog.text == ""
 
 
 def test_out_of_memory_while_recording_is_out_of_memory():

@@ -6,7 +6,7 @@ Runs `python -m nas.search` and looks at its processes every quarter second. A p
 proportional set size: a page that several share is divided among them, so that the sum is what the machine
 must have. Pages of the data's memory maps can be dropped by the system at any time and are told apart.
 
-Results are in docs/cluster.md.
+Ctrl-C ends it early. Results are in docs/gpu.md.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PERIOD = 0.25  # seconds
@@ -57,25 +58,30 @@ def sizes(pid: int) -> tuple[int, int]:
     return values["Pss"], values.get("Pss_File", 0)
 
 
-def watch(process: subprocess.Popen[bytes]) -> tuple[dict[str, int], dict[str, int], int]:
-    """Peaks in bytes: of a process by role, its anonymous part, and of all together."""
-    peak: dict[str, int] = defaultdict(int)
-    own: dict[str, int] = defaultdict(int)
-    most, workers = 0, set()
-    while process.poll() is None:
+@dataclass
+class Peaks:
+    """Bytes: of a process by role, its part that is no mapped file, and of all together."""
+
+    whole: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    own: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    together: int = 0
+    workers: set[int] = field(default_factory=set)
+
+    def look(self, root: int) -> None:
+        """Take in what the processes below `root` hold now."""
         total = 0
-        for pid in descendants(process.pid):
+        for pid in descendants(root):
             try:
-                kind, (size, mapped) = role(pid, process.pid), sizes(pid)
+                kind, (size, mapped) = role(pid, root), sizes(pid)
             except (OSError, ValueError, KeyError):
                 continue  # it has ended
-            workers |= {pid} if kind == "worker" else set()
-            kind = "worker" if pid in workers else kind
-            peak[kind], own[kind] = max(peak[kind], size), max(own[kind], size - mapped)
+            if kind == "worker":
+                self.workers.add(pid)
+            kind = "worker" if pid in self.workers else kind
+            self.whole[kind] = max(self.whole[kind], size)
+            self.own[kind] = max(self.own[kind], size - mapped)
             total += size
-        most = max(most, total)
-        time.sleep(PERIOD)
-    return peak, own, most
+        self.together = max(self.together, total)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -87,12 +93,17 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "nas.search", "--budget", args.budget, "--out", f"{folder}/run"]
         command += ["--trials", str(args.trials), *args.flags]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        peak, own, most = watch(process)
+        process, peaks = subprocess.Popen(command, stdout=subprocess.DEVNULL), Peaks()
+        try:
+            while process.poll() is None:
+                peaks.look(process.pid)
+                time.sleep(PERIOD)
+        except KeyboardInterrupt:  # which the search has heard too
+            process.wait()
     print(f"{' '.join(command[1:])}: exit status {process.returncode}")
-    for kind in sorted(peak):
-        print(f"{kind:10s} {peak[kind] / 1e9:6.2f} GB at most each, of them {own[kind] / 1e9:.2f} GB its own")
-    print(f"{'all':10s} {most / 1e9:6.2f} GB at once")
+    for kind, size in sorted(peaks.whole.items()):
+        print(f"{kind:10s} {size / 1e9:6.2f} GB at most each, of them {peaks.own[kind] / 1e9:.2f} GB its own")
+    print(f"{'all':10s} {peaks.together / 1e9:6.2f} GB at once")
     return process.returncode
 
 
