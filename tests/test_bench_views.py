@@ -97,3 +97,10 @@ def test_the_command_prints_a_row_for_each_view_and_a_recommendation(rows, tmp_p
     assert "regret@3" in lines[2] and "regret@3 within 0.5 mm" in lines[-1]
     assert fidelity.main([str(tmp_path / "none.jsonl")]) == 2
     assert "there is no file" in capsys.readouterr().err
+
+
+def test_untrained_networks_are_scored_on_the_images_that_are_given(tmp_path, tiny_wcpa, capsys):
+    file = write_rows(tmp_path / "rows.jsonl", simulated_rows(4, repeated=0))
+    assert fidelity.main([str(file), "--data", str(tiny_wcpa)]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("grad_norm", "naswot", "log_synflow"))

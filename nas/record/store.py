@@ -1,8 +1,9 @@
 """The record of a search: Optuna studies in a journal file, or any Optuna storage.
 
-One study for each round and fidelity that a sampler learns from, and one,
-`repeats`, for controls and re-runs, so that no sampler reads what it did not
-propose. A trial's attribute `job` says what was to be trained, `end` how it
+One study for each round, whose trials its sampler proposed; one, `repeats`, for
+controls and re-runs; and one, `known`, for runs that were made before the search.
+A strategy that learns is told of the latter two by copies in its round's study,
+marked `carried`, which are no trials of the record. A trial's attribute `job` says what was to be trained, `end` how it
 went; the L_error curve is its intermediate values. Complete trials alone have
 a value: a pruned one keeps its curve and no more, since a rung's L_error is
 not a final one.
