@@ -3,10 +3,10 @@
 One study for each round, whose trials its sampler proposed; one, `repeats`, for
 controls and re-runs; and one, `known`, for runs that were made before the search.
 A strategy that learns is told of the latter two by copies in its round's study,
-marked `carried`, which are no trials of the record. A trial's attribute `job` says what was to be trained, `end` how it
-went; the L_error curve is its intermediate values. Complete trials alone have
-a value: a pruned one keeps its curve and no more, since a rung's L_error is
-not a final one.
+marked `carried`, which are no trials of the record. A trial's attribute `job` says
+what was to be trained, `end` how it went; the L_error curve is its intermediate
+values. Complete trials alone have a value: a pruned one keeps its curve and no
+more, since a rung's L_error is not a final one.
 
 Where the studies lie, and that one process alone writes, is nas/record/storage.py's.
 tests/test_record_store.py, tests/test_search_faults.py
