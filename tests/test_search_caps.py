@@ -17,6 +17,7 @@ from nas.search.plan import find_arch, resolve
 from nas.search.provenance import describe
 from nas.search.resume import to_resumed
 from space.caps import Caps
+from space.pull import Pulled
 
 LIMITS = {"max_params": "0.9x", "max_activations": "1x"}
 
@@ -45,6 +46,16 @@ def test_no_proposal_of_either_round_breaks_a_cap(plan, tmp_path):
     assert all(_keeps(plan, r.arch) for r in proposed)
     part = narrowed(plan.space, plan.budget, [r for r in proposed if r.round == 1], plan.feasible.caps)
     assert part is not None and part.caps == plan.feasible.caps
+
+
+@pytest.mark.parametrize("strategy", ["tpe", "evolution", "qmc"])
+def test_every_strategy_stays_inside_and_its_points_are_read_again(strategy, tmp_path):
+    plan = nas_tools.small_plan(trials=14, finalists=1, strategy=strategy, **LIMITS)
+    proposed = [r for r in nas_tools.search(tmp_path / "run", plan) if r.role == "proposal"]
+    assert len(proposed) == 14 and all(_keeps(plan, r.arch) for r in proposed)
+    cube = plan.feasible if strategy == "qmc" else Pulled(plan.feasible)
+    assert {r.feasible_id for r in proposed} == {cube.id}
+    assert all(cube.from_unit(r.unit) == r.arch for r in proposed)
 
 
 def test_run_json_says_the_caps_and_what_they_leave(plan, tmp_path):

@@ -233,7 +233,7 @@ class Driver:
         proposal = self._suggester.propose(trial_id)
         seed = self._free_seed(proposal.arch, self.plan.proxy)
         entry = self._entry("proposal", proposal.arch, seed, self.plan.proxy, current.number)
-        entry |= {"unit": list(proposal.unit), "feasible_id": current.feasible.id, "by": proposal.by}
+        entry |= {"unit": list(proposal.unit), "feasible_id": self._suggester.cube.id, "by": proposal.by}
         self.store.begin(trial_id, entry)
         self._begun += 1
         self._enter(current.study, trial_id, "proposal", proposal.arch, seed, self.plan.proxy)

@@ -2,6 +2,9 @@
 
 A proposal is a point of [0, 1]^8 and FeasibleSet.from_unit makes it an
 architecture, so no strategy can leave the budget and none needs a penalty.
+Under caps tpe, gp and evolution have the window's cube, in which a point that
+breaks a cap is pulled inside (space/pull.py), after a start that is uniform;
+the others have the set's own, which is exactly uniform throughout.
 
     random     uniform points: exactly uniform architectures (RegNet's and SCRFD's protocol)
     qmc        a scrambled Sobol sequence: the same population with less variance
@@ -49,8 +52,10 @@ from nas.search.predictor import most_promising
 from nas.search.two_objectives import TwoObjectives
 from space import ArchSpec, FeasibleSet
 from space.arrays import Floats, Ints
+from space.pull import Pulled
 
 COORDINATES = tuple(f"u{i}" for i in range(1, 9))
+PULLED = ("tpe", "gp", "evolution")  # learn in the coordinates of the cube: under caps the window's
 STARTUP = 10  # uniform proposals before tpe and gp begin to model
 STEPS = 40  # random steps that look for a new architecture, the last ones across the whole cube
 _SPACE: dict[str, BaseDistribution] = {name: FloatDistribution(0.0, 1.0) for name in COORDINATES}
@@ -105,9 +110,14 @@ class _Distinct(_Points):
     """Another sampler's points, moved to an architecture that `is_new`; uniform where it has no opinion."""
 
     def __init__(
-        self, base: BaseSampler, rng: np.random.Generator, is_new: Callable[[np.ndarray], bool]
+        self,
+        base: BaseSampler,
+        rng: np.random.Generator,
+        is_new: Callable[[np.ndarray], bool],
+        start: Callable[[np.ndarray], Sequence[float]],
     ) -> None:
-        self._base, self._rng, self._is_new = base, rng, is_new
+        """start: from a uniform point to that of a uniform architecture."""
+        self._base, self._rng, self._is_new, self._start = base, rng, is_new, start
         self.had_no_opinion = False
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
@@ -121,6 +131,8 @@ class _Distinct(_Points):
         proposed = self._base.sample_relative(study, trial, _SPACE)
         self.had_no_opinion = not proposed
         point = np.array([proposed.get(name, self._rng.random()) for name in COORDINATES])
+        if self.had_no_opinion:
+            point = np.array(self._start(point))
         for step in range(STEPS):
             if self._is_new(point):
                 break
@@ -192,19 +204,21 @@ class Suggester:
         if strategy not in STRATEGIES:
             raise ValueError(f"a strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
         self._store, self._feasible, self._strategy = store, feasible, strategy
+        pulled = strategy in PULLED and bool(feasible.caps)
+        self.cube: FeasibleSet | Pulled = Pulled(feasible) if pulled else feasible
         self._seed, self._round, self._trials = seed, round_, trials
         self._study_id = store.ensure_study(study)
         self._name = store.study_name(study)
         self._shares = shares
         self._shown: Any = store.storage  # to samplers
         if cost is not None:
-            self._shown = TwoObjectives(store.storage, feasible, cost, COORDINATES)
+            self._shown = TwoObjectives(store.storage, self.cube, cost, COORDINATES)
         self._proposed: set[str] | None = None
         self._carried: set[tuple[str, int]] | None = None
 
     def enqueue(self, arch: ArchSpec) -> None:
         """Propose `arch` before anything else; a second call for it changes nothing."""
-        unit = [float(u) for u in self._feasible.to_unit(arch)]
+        unit = [float(u) for u in self.cube.to_unit(arch)]
         fixed = dict(zip(COORDINATES, unit, strict=True))
         for trial in self._store.storage.get_all_trials(self._study_id, deepcopy=False):
             if trial.system_attrs.get("fixed_params") == fixed:
@@ -222,7 +236,7 @@ class Suggester:
             return
         self._carried.add((arch.id, seed))
         self._seen().add(arch.id)
-        unit = [float(u) for u in self._feasible.to_unit(arch)]
+        unit = [float(u) for u in self.cube.to_unit(arch)]
         trial = optuna.trial.create_trial(
             params=dict(zip(COORDINATES, unit, strict=True)),
             distributions=_SPACE,
@@ -249,7 +263,7 @@ class Suggester:
             sampler = self._sampler(number)
             trial = optuna.trial.Trial(self._optuna_study(sampler), trial_id)
             unit = tuple(trial.suggest_float(name, 0.0, 1.0) for name in COORDINATES)
-        arch = self._feasible.from_unit(np.array(unit))
+        arch = self.cube.from_unit(np.array(unit))
         self._seen().add(arch.id)
         return Proposal(trial_id, number, unit, arch, self._proposer(trial_id, sampler))
 
@@ -269,7 +283,8 @@ class Suggester:
         if self._strategy == "qmc":
             return _Points(lambda n: sobol_point(self._seed, self._round, n))
         rng = _rng(self._seed, self._round, number, 1)
-        return _Distinct(self._model(int(rng.integers(2**31))), rng, self._is_new)
+        start = self.cube.start if isinstance(self.cube, Pulled) else tuple
+        return _Distinct(self._model(int(rng.integers(2**31))), rng, self._is_new, start)
 
     def _model(self, seed: int) -> BaseSampler:
         if self._strategy == "tpe" and self._shares is not None:
@@ -292,10 +307,10 @@ class Suggester:
 
     def _seconds_of(self, points: Floats) -> Floats:
         assert self._shares is not None, "asked for only where times are weighed"
-        return self._shares(self._feasible.from_unit_array(points))
+        return self._shares(self.cube.from_unit_array(points))
 
     def _is_new(self, point: np.ndarray) -> bool:
-        return self._feasible.from_unit(point).id not in self._seen()
+        return self.cube.from_unit(point).id not in self._seen()
 
     def _seen(self) -> set[str]:
         """Ids of the architectures that this study holds."""

@@ -16,13 +16,16 @@ import numpy as np
 
 from nas.record.objectives import Cost
 from space import FeasibleSet
+from space.pull import Pulled
 
 
 class TwoObjectives:
     """An Optuna storage whose trials have (L_error, cost); everything else is the storage's own."""
 
-    def __init__(self, storage: Any, feasible: FeasibleSet, cost: Cost, coordinates: tuple[str, ...]) -> None:
-        self._storage, self._feasible, self._cost = storage, feasible, cost
+    def __init__(
+        self, storage: Any, cube: FeasibleSet | Pulled, cost: Cost, coordinates: tuple[str, ...]
+    ) -> None:
+        self._storage, self._cube, self._cost = storage, cube, cost
         self._coordinates = coordinates
         self._seen: dict[int, Any] = {}  # finished trials never change
 
@@ -47,7 +50,7 @@ class TwoObjectives:
         if not trials:
             return
         points = np.array([[trial.params[name] for name in self._coordinates] for trial in trials])
-        costs = self._cost.rows(self._feasible.space.block, self._feasible.from_unit_array(points))
+        costs = self._cost.rows(self._cube.space.block, self._cube.from_unit_array(points))
         for trial, cost in zip(trials, costs.tolist(), strict=True):
             both = copy.copy(trial)
             both.values = [trial.values[0], cost]
