@@ -53,7 +53,7 @@ class Plan:
 
     def alone(self) -> Plan:
         """The same without the set and the table, which are large and which a worker has no use for."""
-        return replace(self, feasible=None, table=None)
+        return replace(self, feasible=None, table=None)  # type: ignore[arg-type]
 
     def study(self, round_: int) -> str:
         """Name of the study that holds a round's proposals."""

@@ -36,7 +36,7 @@ class _Manager(RayActorManager):
 
 def expect_all() -> None:
     """Let Tune take every death of a worker for what it is."""
-    tune_controller.RayActorManager = _Manager  # type: ignore[attr-defined]
+    tune_controller.RayActorManager = _Manager  # type: ignore[attr-defined, misc]
 
 
 def ending_of(validations: int, place: Place | None) -> Ending:

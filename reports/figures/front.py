@@ -47,7 +47,8 @@ def _front(axes: object, points: Points) -> None:
 
     assert isinstance(axes, Axes)
     cost, mean, low, high = points.members.T
-    axes.scatter(*points.proposals.T, s=9, c=ALL, alpha=0.5, lw=0, label="proposals, one run each")
+    tried, their_error = points.proposals.T
+    axes.scatter(tried, their_error, s=9, c=ALL, alpha=0.5, lw=0, label="proposals, one run each")
     axes.plot(cost, mean, drawstyle="steps-post", color=BEST, lw=1.1)
     bars: Sequence[np.ndarray] = [mean - low, high - mean]
     axes.errorbar(cost, mean, yerr=bars, fmt="o", ms=3, color=BEST, lw=0.9, label="front, 95 % intervals")

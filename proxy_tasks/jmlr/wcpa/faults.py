@@ -87,8 +87,7 @@ def row_faults(
         except ValueError as error:
             faults.append(Fault("damaged landmarks", str(row), str(error)))
             landmarks = None
-    known = landmarks is not None and size is not None
-    if known and (wrong := off_the_picture(landmarks, np.array(size))):
+    if landmarks is not None and size is not None and (wrong := off_the_picture(landmarks, np.array(size))):
         faults.append(Fault("landmarks off the picture", str(row), wrong))
         landmarks = None
     if split == "train":
