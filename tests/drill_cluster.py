@@ -70,7 +70,7 @@ class Outcome:
 
 
 def command(out: str, notes: Path, *more: str) -> list[str]:
-    arguments = json.dumps({"notes": str(notes), "seconds": 3.0})
+    arguments = json.dumps({"notes": str(notes), "seconds": 8.0})
     proxy = notes.parent / "three.json"
     proxy.write_text(json.dumps({"epochs": 3, "evaluations": 0}))
     return [
