@@ -72,6 +72,14 @@ def test_what_a_command_measured_stands_beside_how_it_went(measured):
     assert {"torch", "python", "cpu", "cores", "commit", "when"} <= set(report["machine"])
 
 
+def test_tests_that_need_what_is_not_installed_are_left_out_with_a_note(measured):
+    status, report = measured(gpu.Command("test_search_memory", ("-c", "import optuna_that_is_absent"), 60))
+    assert status == 0
+    assert report["parts"]["pnp"]["test_search_memory"]["note"] == (
+        "left out: optuna_that_is_absent not installed"
+    )
+
+
 def test_nothing_is_begun_once_the_time_is_over(measured):
     status, report = measured(gpu.Command("late", ("-c", ""), 60), minutes=0)
     assert status == 0 and "minutes were over" in report["parts"]["pnp"]["late"]["note"]
