@@ -22,12 +22,7 @@ HOMES = {
         "nas/trials/on_ray.py",
         "nas/retrain/on_ray.py",
     ),
-    "optuna": (
-        "nas/search/suggest.py",
-        "nas/search/per_second.py",
-        "nas/record/store.py",
-        "nas/record/storage.py",
-    ),
+    "optuna": ("nas/search/suggest.py", "nas/record/store.py", "nas/record/storage.py"),
     "matplotlib": ("reports/figures",),
     "pandas": ("reports",),
     "jinja2": ("reports",),

@@ -78,7 +78,6 @@ class SearchConfig:
     max_activations: str | None = None
     max_latency: str | None = None
     strategy: str = flag(HOW, _either(STRATEGIES), "tpe", metavar="NAME")
-    per_second: bool = flag(HOW, "tpe: weigh gain by the predicted time of a run", False, shown="off")
     scheduler: str = flag(HOW, "none, or asha to stop poor runs early", "none", metavar="NAME")
     trials: int | None = flag(
         HOW, "architectures to propose", shown="64; 4 without a GPU", metavar="N", type=int

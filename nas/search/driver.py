@@ -316,7 +316,6 @@ class Driver:
         self._suggester = Suggester(
             self.store, current.study, current.feasible, self.plan.strategy,
             seed=self.plan.seed, round_=current.number, trials=current.trials, cost=self.plan.cost,
-            shares=self.pace.shares if self.plan.per_second else None,
         )  # fmt: skip
         if current.number == 1:
             for arch in self.plan.seed_archs:

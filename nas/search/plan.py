@@ -47,7 +47,6 @@ class Plan:
     seed: int
     max_hours: float | None
     demonstration: bool
-    per_second: bool = False
     cost: Cost | None = None  # what is minimised beside L_error
     table: LatencyTable | None = None  # that predicts milliseconds
 
@@ -110,8 +109,6 @@ def resolve(
     _one_of("--strategy", config.strategy, STRATEGIES)
     _one_of("--scheduler", config.scheduler, SCHEDULERS)
     _one_of("--launcher", config.launcher, LAUNCHERS)
-    if config.per_second and config.strategy != "tpe":
-        raise ValueError(f"--per-second goes with --strategy tpe alone, not with {config.strategy}")
     cost = find_cost(config, table)
     if cost is not None and config.strategy == "predictor":
         raise ValueError(
@@ -146,7 +143,6 @@ def resolve(
         seed=config.seed,
         max_hours=config.max_hours,
         demonstration=small and config.trials is None and config.objective is None,
-        per_second=config.per_second,
         cost=cost,
         table=table,
     )

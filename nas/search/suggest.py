@@ -47,11 +47,10 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.record.objectives import Cost
 from nas.record.store import Store
 from nas.search.config import STRATEGIES
-from nas.search.per_second import PerSecondTPE
 from nas.search.predictor import most_promising
 from nas.search.two_objectives import TwoObjectives
 from space import ArchSpec, FeasibleSet
-from space.arrays import Floats, Ints
+from space.arrays import Ints
 from space.pull import Pulled
 
 COORDINATES = tuple(f"u{i}" for i in range(1, 9))
@@ -195,12 +194,8 @@ class Suggester:
         round_: int = 1,
         trials: int = 100,
         cost: Cost | None = None,
-        shares: Callable[[Ints], Floats] | None = None,
     ) -> None:
-        """cost: what is minimised beside L_error; a front is then sought, not one architecture.
-
-        shares: predicted times of a table of architectures, by which TPE then divides what it hopes to gain.
-        """
+        """cost: what is minimised beside L_error; a front is then sought, not one architecture."""
         if strategy not in STRATEGIES:
             raise ValueError(f"a strategy is one of {', '.join(STRATEGIES)}, not {strategy!r}")
         self._store, self._feasible, self._strategy = store, feasible, strategy
@@ -209,7 +204,6 @@ class Suggester:
         self._seed, self._round, self._trials = seed, round_, trials
         self._study_id = store.ensure_study(study)
         self._name = store.study_name(study)
-        self._shares = shares
         self._shown: Any = store.storage  # to samplers
         if cost is not None:
             self._shown = TwoObjectives(store.storage, self.cube, cost, COORDINATES)
@@ -287,11 +281,6 @@ class Suggester:
         return _Distinct(self._model(int(rng.integers(2**31))), rng, self._is_new, start)
 
     def _model(self, seed: int) -> BaseSampler:
-        if self._strategy == "tpe" and self._shares is not None:
-            return PerSecondTPE(
-                self._seconds_of, COORDINATES,
-                n_startup_trials=STARTUP, multivariate=True, constant_liar=True, seed=seed,
-            )  # fmt: skip
         if self._strategy == "tpe":
             return optuna.samplers.TPESampler(
                 n_startup_trials=STARTUP, multivariate=True, constant_liar=True, seed=seed
@@ -304,10 +293,6 @@ class Suggester:
             return _Screened(self._feasible, np.random.default_rng(seed))
         population = max(4, min(50, self._trials // 8))
         return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
-
-    def _seconds_of(self, points: Floats) -> Floats:
-        assert self._shares is not None, "asked for only where times are weighed"
-        return self._shares(self.cube.from_unit_array(points))
 
     def _is_new(self, point: np.ndarray) -> bool:
         return self.cube.from_unit(point).id not in self._seen()

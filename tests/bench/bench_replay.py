@@ -11,7 +11,6 @@ the part of stopped ones included. Replays that have not found one by --most pro
 (censored), so their quantiles are lower bounds. `random` without rungs is the protocol of RegNet and SCRFD.
 A search starts `told` of the control's runs, as nas.search does; `cold`, told nothing, as it did before; or
 `warmN`, told of N uniform architectures of the table too, as by --warm-start, free of charge.
-`tpe/s` as a strategy is tpe with --per-second.
 --results keeps a line of JSON for every finished replay and goes on from what the file holds. Counts of a
 simulation: the machine does not matter.
 """
@@ -159,10 +158,7 @@ def main() -> None:
             for seed in range(arguments.replays):
                 key = (strategy, scheduler, start, seed)
                 if key not in known:
-                    name, _, weighed = strategy.partition("/")
-                    one = replace(
-                        plan, strategy=name, per_second=bool(weighed), scheduler=scheduler, seed=seed
-                    )
+                    one = replace(plan, strategy=strategy, scheduler=scheduler, seed=seed)
                     target = best * (1 + arguments.within)
                     known[key] = replay_once(one, replay, target, arguments.most, Path(folder), start, table)
                     with open(arguments.results, "a") as file:
