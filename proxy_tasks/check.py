@@ -69,7 +69,9 @@ def _check_request(args: argparse.Namespace) -> None:
     from proxy_tasks.pictures import require_place
 
     if not 0 <= args.workers <= MOST_WORKERS:
-        raise ValueError(f"--workers is 1 to {MOST_WORKERS}, or 0 for one a core, not {args.workers}")
+        raise ValueError(
+            f"--workers is 1 or more, up to {MOST_WORKERS}, or 0 for one a core, not {args.workers}"
+        )
     if not args.pixels >= 0:
         raise ValueError(f"--pixels is 0 or more, not {args.pixels}")
     if args.limit < 0:

@@ -297,7 +297,7 @@ TABLE = {
         {empty} | 2 | is not a whole WCPA data set
         {junkobj} | 2 | is not a readable Wavefront mesh
         {data} --workers -1 | 2 | --workers
-        {data} --workers 1000000 | 2 | --workers is 1 to 512
+        {data} --workers 1000000 | 2 | --workers is 1 or more, up to 512
         {data} --limit -1 | 2 | --limit is 0 or more
         {data} --pixels nan | 2 | --pixels is 0 or more
         {data} --overlay x.gif | 2 | is no picture's name

@@ -10,7 +10,8 @@ from space.commandline import door, parser_of
 
 ROOT = Path(__file__).parents[1]
 DOORS = ("space", "nas.search", "nas.status", "nas.retrain", "nas.ensemble", "nas.predict", "nas.export",
-         "proxy_tasks.check", "proxy_tasks.latency", "proxy_tasks.synthesize",
+         "proxy_tasks.check", "proxy_tasks.latency", "proxy_tasks.synthesize", "proxy_tasks.proxies",
+         "proxy_tasks.bench", "nas",
          "reports.build", "reports.compare")  # fmt: skip
 HOOK = """
 import sys, runpy

@@ -123,3 +123,31 @@ def test_a_dry_run_of_an_objective_does_not_tell_the_cost_of_another(capsys):
     printed = capsys.readouterr().out
     assert "is for that objective to know" in printed and "hours" not in printed
     assert list(Path().iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_leaves_nothing(
+    monkeypatch, wcpa_of_ten, tmp_path, capsys
+):
+    cache = tmp_path.with_name(f"{tmp_path.name}-cache")
+    cache.write_text("a file where the folder should be")
+    monkeypatch.setenv("JMLR_NAS_CACHE", str(cache))
+    argv = [*SMALL, "--tolerance", "0.1", "--data", str(wcpa_of_ten), "--launcher", "inprocess", "--quiet"]
+    assert main([*argv, "--out", "run"]) == 1
+    said = capsys.readouterr().err
+    assert "set JMLR_NAS_CACHE to a folder that can be written" in said and said.count("\n") == 1
+    assert list(Path().iterdir()) == []
+
+
+def test_a_stopped_search_is_not_said_to_run(wcpa_of_ten, capsys):
+    import finished_search
+
+    from nas import status
+
+    run = finished_search.write(Path("run with a space"), wcpa_of_ten, finished=False)
+    assert status.main([str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "3 unfinished" in printed and "running now" not in printed and "3 running" not in printed
+    assert "go on with: python -m nas.search --resume --out 'run with a space'" in printed
+    assert status.main([str(run), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["running"], found["unfinished"], found["active"]) == (0, 3, False)

@@ -117,6 +117,8 @@ def _search(session: Session, start: Start) -> None:
 
     run, plan, interrupts = session.run_dir, session.plan, Interrupts()
     about = session.saved or _begin(session)
+    if session.saved is None and session.config.storage is not None:
+        Store.connect(run, session.config.storage)  # makes a database file, which later must be there
     about["config"] = session.config.to_dict()  # what --resume may change, it changes for good
     if session.config.data is not None and "data" in about:
         about["data"]["path"] = session.config.data
