@@ -30,13 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m proxy_tasks.fidelity", description=__doc__)
-    parser.add_argument(
-        "rows", type=a_path, nargs="+", metavar="ROWS", help="files of proxy_tasks.bench build"
-    )
-    parser.add_argument(
-        "--bound", type=float, default=BOUND_MM, metavar="MM", help="regret@3 that is allowed"
-    )
-    parser.add_argument("--data", type=a_path, metavar="DIR", help="images to score untrained networks on")
+    what = parser.add_argument_group("what to judge")
+    what.add_argument("rows", type=a_path, nargs="+", metavar="ROWS", help="files of proxy_tasks.bench build")
+    what.add_argument("--bound", type=float, default=BOUND_MM, metavar="MM", help="regret@3 that is allowed")
+    what.add_argument("--data", type=a_path, metavar="DIR", help="images to score untrained networks on")
     return parser
 
 

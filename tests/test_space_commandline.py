@@ -20,6 +20,7 @@ COMMANDS = [
     "nas.status",
     "proxy_tasks.latency.__main__",
     "proxy_tasks.proxies",
+    "proxy_tasks.fidelity",
     "proxy_tasks.bench.__main__",
     "nas.__main__",
 ]
@@ -78,7 +79,7 @@ def test_nas_alone_lists_the_commands(capsys):
 
     assert main([]) == 0
     shown = capsys.readouterr().out
-    internal = ("nas", "proxy_tasks.bench")
+    internal = ("nas", "proxy_tasks.bench", "proxy_tasks.fidelity")
     names = [m.removesuffix(".__main__") for m in COMMANDS]
     assert [name for name in names if f"python -m {name} " not in shown and name not in internal] == []
 
