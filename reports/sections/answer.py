@@ -25,10 +25,10 @@ _COLUMNS = (
     Column("role", "Role"),
     Column("gmacs", "FLOPs (G)", ".3f"),
     Column("mparams", "Params (M)", ".1f"),
-    Column("mactivations", "Activations (M)", ".1f"),
+    Column("mactivations", "Activ. (M)", ".1f"),
     Column("latency_ms", "Latency (ms)", ".1f"),
-    Column("tied", "Tied with the best"),
-    Column("chance", "Chance to be best (%)", ".0f"),
+    Column("tied", "Tied"),
+    Column("chance", "Best? (%)", ".0f"),
 )
 
 
