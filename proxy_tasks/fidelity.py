@@ -18,7 +18,7 @@ from pathlib import Path
 
 from proxy_tasks.bench.views import KEPT, Interval, Judged, Study
 from space.arch import ArchSpec
-from space.commandline import Parser, a_path, door
+from space.commandline import Parser, a_path, door, parser_of
 
 BOUND_MM = 0.5
 
@@ -29,11 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m proxy_tasks.fidelity", description=__doc__)
+    parser = parser_of("proxy_tasks.fidelity", __doc__)
     what = parser.add_argument_group("what to judge")
     what.add_argument("rows", type=a_path, nargs="+", metavar="ROWS", help="files of proxy_tasks.bench build")
-    what.add_argument("--bound", type=float, default=BOUND_MM, metavar="MM", help="regret@3 that is allowed")
     what.add_argument("--data", type=a_path, metavar="DIR", help="images to score untrained networks on")
+    how = parser.add_argument_group("how")
+    how.add_argument("--bound", type=float, default=BOUND_MM, metavar="MM", help="regret@3 that is allowed")
     return parser
 
 

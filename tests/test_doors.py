@@ -328,6 +328,12 @@ TABLE = {
         build --table none --data {data} --out rows.jsonl | 2 | there is no table
         build --data {absent} --out rows.jsonl --part 3/2 | 2 | a part is I/N
     """,
+    "proxy_tasks.fidelity": """
+        '' | 2 | the path is empty
+        {absent} | 2 | there is no file
+        {junk} | 2 | junk.npz
+        {junk} --bound much | 2 | --bound
+    """,
 }
 SHORT = {"SEARCH": SEARCH, "STANDIN": STANDIN, "TRAIN": TRAIN, "QUIET": QUIET}
 CASES = [

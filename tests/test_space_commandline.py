@@ -24,6 +24,11 @@ COMMANDS = [
     "proxy_tasks.bench.__main__",
     "nas.__main__",
 ]
+HELPS = [
+    *((module, ()) for module in COMMANDS),
+    *(("proxy_tasks.bench.__main__", (what,)) for what in ("build", "query", "surrogate")),
+    *(("proxy_tasks.latency.__main__", (what,)) for what in ("calibrate", "validate", "show")),
+]
 
 
 def test_the_commands_are_all_modules_that_can_be_run():
@@ -45,10 +50,10 @@ def test_a_command_that_cannot_be_parsed_is_one_sentence_with_status_2(capsys, m
     assert f"python -m {module.removesuffix('.__main__')} --help says what it takes" in printed.err
 
 
-@pytest.mark.parametrize("module", COMMANDS)
-def test_help_groups_every_flag_and_names_its_default(capsys, module):
+@pytest.mark.parametrize(("module", "what"), HELPS)
+def test_help_groups_every_flag_and_names_its_default(capsys, module, what):
     with pytest.raises(SystemExit) as ended:
-        import_module(module).main(["--help"])
+        import_module(module).main([*what, "--help"])
     shown = capsys.readouterr().out
     assert ended.value.code == 0
     options = shown.rpartition("\noptions:\n")[2].split("\n\n")[0]

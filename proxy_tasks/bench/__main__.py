@@ -16,31 +16,39 @@ import argparse
 import itertools
 import sys
 
-from space.commandline import Parser, a_path, door
+from space.commandline import Parser, a_path, door, parser_of
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m proxy_tasks.bench", description=(__doc__ or "").split("\n")[0])
+    parser = parser_of("proxy_tasks.bench", __doc__)
     doors = parser.add_subparsers(dest="door", required=True, title="what to do")
     build = doors.add_parser("build", help="train what is missing")
-    build.add_argument(
-        "--data", type=a_path, required=True, metavar="DIR", help="people to train and validate on"
-    )
-    build.add_argument("--test", type=a_path, metavar="DIR", help="people whom nothing is chosen by")
-    build.add_argument("--out", type=a_path, required=True, metavar="FILE", help="rows are appended here")
-    build.add_argument(
-        "--part", default="1/1", metavar="I/N", help="every N-th run, from the I-th (default 1/1)"
-    )
-    build.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
-    build.add_argument("--threads", type=int, default=1, help="of a CPU (default 1)")
-    build.add_argument("--at-most", type=int, default=0, metavar="N", help="stop after N runs (default: all)")
     query = doors.add_parser("query", help="print what is there")
     surrogate = doors.add_parser("surrogate", help="judge models of it out of sample")
-    for each in (query, surrogate):
-        each.add_argument("--rows", type=a_path, nargs="+", required=True, metavar="FILE")
     for each in (build, query):
-        each.add_argument("--table", default="cpu-1.2G", help="which plan (default cpu-1.2G)")
+        which = each.add_argument_group("which table")
+        which.add_argument("--table", metavar="NAME", default="cpu-1.2G", help="its plan")
+    for each in (query, surrogate):
+        which = each.add_argument_group("which rows")
+        which.add_argument(
+            "--rows", type=a_path, nargs="+", required=True, metavar="FILE", help="files that build wrote"
+        )
+    _add_build(build)
     return parser
+
+
+def _add_build(build: argparse.ArgumentParser) -> None:
+    data = build.add_argument_group("on what, and where to")
+    data.add_argument(
+        "--data", type=a_path, required=True, metavar="DIR", help="people to train and validate on"
+    )
+    data.add_argument("--test", type=a_path, metavar="DIR", help="people whom nothing is chosen by")
+    data.add_argument("--out", type=a_path, required=True, metavar="FILE", help="rows are appended here")
+    how = build.add_argument_group("how much, and on which device")
+    how.add_argument("--part", default="1/1", metavar="I/N", help="every N-th run, from the I-th")
+    how.add_argument("--at-most", type=int, default=0, metavar="N", help="stop after N runs (default: all)")
+    how.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda")
+    how.add_argument("--threads", type=int, default=1, metavar="N", help="of a CPU")
 
 
 def main(argv: list[str] | None = None) -> int:

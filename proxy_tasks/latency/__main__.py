@@ -43,16 +43,21 @@ def _parser() -> Parser:
         conditions.add_argument(
             "--table", type=a_path, metavar="FILE", help="instead of the one in the cache"
         )
-    for each in (calibrate, validate):
+    for each, seed in ((calibrate, 0), (validate, 1)):
         networks = each.add_argument_group("which networks")
         add_budget_flags(networks)
         add_space_flags(networks)
-        networks.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    calibrate.add_argument("--seconds", type=float, default=200.0, help="of timing, at most (200)")
-    calibrate.add_argument("--seed", type=int, default=0, help="of the networks (0)")
-    validate.add_argument("--networks", type=int, default=60, help="to time (60)")
-    validate.add_argument("--seed", type=int, default=1, help="of the networks (1)")
-    show.add_argument("arch", nargs="+", help="a reference's name or a spec's file")
+        networks.add_argument("--seed", type=int, default=seed, metavar="N", help="of their draw")
+        amount = each.add_argument_group("how many, and how loud")
+        if each is calibrate:
+            amount.add_argument(
+                "--seconds", type=float, default=200.0, metavar="S", help="of timing, at most"
+            )
+        else:
+            amount.add_argument("--networks", type=int, default=60, metavar="N", help="to time")
+        amount.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    asked = show.add_argument_group("of which networks")
+    asked.add_argument("arch", nargs="+", metavar="ARCH", help="a reference's name or a spec's file")
     return parser
 
 
