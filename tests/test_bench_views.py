@@ -80,7 +80,7 @@ def test_before_the_long_runs_are_there_the_short_ones_are_the_dear_measure(rows
     short = study([r for r in rows if r["length"] == 1], resamples=20)
     assert short.length == 1 and len(short.archs) == 25
     assert all(each.view.same_run for each in short.judged if "run" in each.view.name)
-    with pytest.raises(ValueError, match="5 architectures or more; 2 are complete"):
+    with pytest.raises(ValueError, match="5 architectures or more, and 2 are complete"):
         study([r for r in rows if r["length"] == 1 and r["role"] == "control"] + [rows[10]], resamples=5)
 
 
