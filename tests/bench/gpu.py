@@ -36,7 +36,8 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("tests", "engine", "pnp", "augment", "searches")
 SLICES = ("1", "1/2", "1/4", "1/8")
 TAIL = 4000  # characters of a command's output that are kept
-FACES = ("-m", "proxy_tasks.synthesize", "--subjects", "60", "--frames", "16", "--size", "512")
+FACES = ("--subjects", "60", "--frames", "16", "--size", "512")
+FEW_FACES = ("--subjects", "20", "--frames", "2", "--size", "128")
 SEARCH_PROXY = {
     "base": "mini", "resolution": 128, "batch": 256, "epochs": 8, "least_steps": 400, "evaluations": 2,
     "frames": 16, "subjects": 0, "validation_images": 192,
@@ -57,12 +58,13 @@ def commands(part: str, folder: Path, *, rehearse: bool) -> Iterator[Command]:
     """What a part runs; `folder` holds what they share."""
     device = "cpu" if rehearse else "cuda"
     faces = str(folder / "faces")
+    make = ("-m", "proxy_tasks.synthesize", *(FEW_FACES if rehearse else FACES), "--out", faces)
     if part == "tests":
         for file in sorted(path for path in ROOT.glob("tests/test_*.py") if "mark.gpu" in path.read_text()):
             pytest = ("-m", "pytest", "-q", "-m", "gpu", "-W", "default", "-p", "no:cacheprovider", str(file))
             yield Command(file.stem, pytest, 240)
     elif part == "engine":
-        yield Command("faces", (*FACES, "--out", faces), 180)
+        yield Command("faces", make, 240)
         for network, size, batch, launches, workers in ENGINE if not rehearse else REHEARSED:
             arguments = ["tests/bench/bench_engine.py", "--json", "--device", device, "--data", faces]
             arguments += ["--resolution", str(size), "--batch", str(batch), "--launch", launches]
@@ -75,12 +77,12 @@ def commands(part: str, folder: Path, *, rehearse: bool) -> Iterator[Command]:
         yield Command(part, (f"tests/bench/bench_{part}.py", "--json", "--device", device, *own), 240)
     else:
         proxy = folder / "bench.json"
-        small = {"resolution": 32, "batch": 32, "epochs": 1} if rehearse else {}
+        small = {"resolution": 32, "batch": 16, "epochs": 1, "least_steps": 1} if rehearse else {}
         proxy.write_text(json.dumps(SEARCH_PROXY | small))
-        yield Command("faces", (*FACES, "--out", faces), 180)
+        yield Command("faces", make, 240)
         for share in SLICES[:1] if rehearse else SLICES:
             name = share.replace("/", "_")
-            arguments = ["-m", "nas.search", "--budget", "20MFLOPs" if rehearse else "600MFLOPs"]
+            arguments = ["-m", "nas.search", "--budget", "600MFLOPs"]
             arguments += ["--data", faces, "--proxy", str(proxy), "--trials", "2" if rehearse else "16"]
             arguments += ["--out", str(folder / f"search_{name}")]
             arguments += [] if rehearse else ["--gpus-per-trial", share]
