@@ -228,7 +228,7 @@ def test_a_saved_model_is_read_back_unchanged(tmp_path):
         assert np.array_equal(getattr(again, name), getattr(model, name)), name
 
 
-def test_command_writes_a_data_set_and_says_where(tmp_path, capsys):
+def test_command_writes_a_data_set_and_says_where(tmp_path, capsys, monkeypatch):
     arguments = [
         "--out",
         str(tmp_path / "set"),
@@ -241,6 +241,7 @@ def test_command_writes_a_data_set_and_says_where(tmp_path, capsys):
         "--workers",
         "1",
     ]
+    monkeypatch.setattr("proxy_tasks.progress.has_a_screen", lambda stream: True)
     assert command.main(arguments) == 0
     shown = capsys.readouterr()
     assert str(tmp_path / "set") in shown.out and "2/2" in shown.err

@@ -73,6 +73,7 @@ def _calibrate(args: argparse.Namespace) -> int:
     from proxy_tasks.latency.calibrate import calibrate
     from proxy_tasks.latency.kept import table_file, write
 
+    _check_seed(args)
     conditions, feasible = _conditions(args), _feasible(args)
     path = args.table or table_file(conditions)
     kept = calibrate(feasible, conditions, seconds=args.seconds, seed=args.seed, tick=_tick(args))
@@ -93,6 +94,7 @@ def _validate(args: argparse.Namespace) -> int:
     from proxy_tasks.latency.check import text
     from proxy_tasks.latency.kept import table_file, write
 
+    _check_seed(args)
     if args.networks < 2:
         raise ValueError(f"--networks is at least 2, not {args.networks}")
     kept, path = _kept(args), args.table or table_file(_conditions(args))
@@ -140,6 +142,11 @@ def _kept(args: argparse.Namespace) -> Any:
     kept = read_here(args.table)
     kept.table.require(precision=wanted.precision, batch=wanted.batch, mode=wanted.mode)
     return kept
+
+
+def _check_seed(args: argparse.Namespace) -> None:
+    if args.seed < 0:
+        raise ValueError(f"--seed is 0 or more, not {args.seed}")
 
 
 def _feasible(args: argparse.Namespace) -> Any:

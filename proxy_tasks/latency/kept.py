@@ -11,7 +11,7 @@ from typing import Any
 from proxy_tasks.latency.device import AGAIN, require_here
 from proxy_tasks.latency.stopwatch import Timed
 from space.arch import ArchSpec
-from space.files import write_json
+from space.files import read_object, write_json
 from space.latency import Conditions, LatencyTable
 from space.machine import cache_root
 
@@ -56,7 +56,7 @@ def write(path: Path, kept: Kept) -> None:
 def read(path: Path) -> Kept:
     """The table in a file, whichever machine's; ValueError, one sentence, where there is none."""
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = read_object(path)
     except (OSError, ValueError):
         raise ValueError(f"{path} is no file of a latency table: {AGAIN}") from None
     return Kept.from_dict(data)
