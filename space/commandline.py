@@ -17,6 +17,7 @@ import errno
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -122,7 +123,7 @@ def door(
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", module=OURS)
         warnings.showwarning = _show
-        name = "this command"
+        name = _asked_for()
         try:
             made = parser()
             name = name_of(made)
@@ -145,6 +146,11 @@ def door(
         if failure is not None:
             status = say(name, f"what it printed is lost: {sentence_of(failure)}", status or 1)
         return status
+
+
+def _asked_for() -> str:
+    """The module behind `python -m`, for what goes wrong before there is a parser."""
+    return next((name for flag, name in pairwise(sys.orig_argv) if flag == "-m"), "this command")
 
 
 def sentence_of(error: OSError) -> str:

@@ -294,7 +294,7 @@ def test_an_interrupt_says_which_formats_are_whole(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(timm_resnet, "write", interrupted)
     out = tmp_path / "out"
     assert main(["resnet34", "--format", "json", "scrfd", "timm", "jmlr", "--out", str(out)]) == 130
-    assert "interrupted: only json, scrfd was written" in capsys.readouterr().err
+    assert "interrupted: only these formats are whole: json, scrfd" in capsys.readouterr().err
     assert sorted(p.name for p in out.iterdir()) == ["json", "scrfd"]
 
 

@@ -92,7 +92,9 @@ def _run(args: argparse.Namespace) -> int:
         try:
             done = write(name, source, out / name, args.batch)
         except KeyboardInterrupt:
-            whole = f"only {', '.join(written)} was written" if written else "nothing was written"
+            whole = (
+                f"only these formats are whole: {', '.join(written)}" if written else "nothing was written"
+            )
             raise KeyboardInterrupt(whole) from None
         written.append(name)
         print(f"{name}: {', '.join(map(str, done.files))}\n  {done.proof}\n  next: {NEXT[name]}")
