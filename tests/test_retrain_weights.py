@@ -132,3 +132,15 @@ def test_an_interrupt_that_a_library_swallowed_ends_the_command_and_not_only_one
     assert len(begun) == 1
     said = capsys.readouterr().err
     assert "interrupted: run the same command again" in said and said.count("\n") == 1
+
+
+def test_a_report_leaves_out_what_cannot_be_read(retrained, tmp_path, capsys):
+    from reports.build import main
+
+    run = shutil.copytree(retrained, tmp_path / "run")
+    damaged = ["[]", "[" * 100_000, '{"arch": {"depths": "deep"}, "seed": 0, "trainval": false}']
+    for folder, text in zip(sorted((run / "retrain").iterdir()), damaged, strict=True):
+        (folder / "metrics.json").write_text(text)
+    (run / "ensemble").mkdir()
+    (run / "ensemble" / "metrics.json").write_text("[]")
+    assert main([str(run)]) == 0, capsys.readouterr().err

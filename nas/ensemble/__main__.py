@@ -67,7 +67,7 @@ def _run(args: argparse.Namespace) -> int:
     folder = build(
         args.run, settings, names=args.members, data=args.data, device=args.device, progress=not args.quiet
     )
-    print((folder / "table.md").read_text().rstrip())
+    print((folder / "table.md").read_text("utf-8").rstrip())
     print(f"\nwritten to {folder}/")
     return 0
 

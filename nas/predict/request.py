@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -10,6 +9,7 @@ from shlex import quote
 from nas.predict.npz_stream import require_place
 from nas.predict.pictures import COMMAND
 from nas.retrain.trained import Member, MemberError, best_of, find_members, require_members
+from space.files import read_object
 from space.outputs import OwnFolder
 
 
@@ -73,7 +73,7 @@ def _ensemble(request: Request, file: Path) -> Chosen:
             f"{request.run} has no ensemble yet: run python -m nas.ensemble {quote(str(request.run))} first"
         )
     try:
-        document = json.loads(file.read_text())
+        document = read_object(file)
         weights = [float(entry["weight"]) for entry in document["members"]]
         folders, stored_flip = [entry["folder"] for entry in document["members"]], document["flip"]
     except (ValueError, KeyError, TypeError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from reports.run import Run
 from reports.sections.answer import title_of
 from reports.tables import Column, Drawing, Fact, Section, Table, Value
 from space import ArchSpec
+from space.files import read_object
+from space.shape import misfit
 
 _PARTS = (
     Column("v1_v2_mm", "V1−V2 (mm)", ".2f"),
@@ -79,9 +80,10 @@ def _retrained(run: Path) -> list[tuple[Path, dict[str, Any]]]:
     found = []
     for file in sorted((run / "retrain").glob("*/metrics.json")):
         try:
-            about = json.loads(file.read_text())
-            found.append((file.parent, about | {"arch": ArchSpec.from_dict(about["arch"])}))
-        except (OSError, ValueError, KeyError):
+            about = read_object(file)
+            if not misfit(about, {"arch": dict, "seed": int, "trainval": bool, "best?": (None, dict)}):
+                found.append((file.parent, about | {"arch": ArchSpec.from_dict(about["arch"])}))
+        except (OSError, ValueError):
             continue  # being written, or not ours
     return sorted(
         found, key=lambda each: (each[1]["trainval"], _best(each[1]).get("l_error_mm", float("inf")))
@@ -140,8 +142,8 @@ def _ensemble_facts(folder: Path) -> dict[str, Fact]:
     """The gain over the best single member, where the ensemble is more than that."""
     metrics, chosen = folder / "metrics.json", folder / "members.json"
     try:
-        gain = json.loads(metrics.read_text()).get("gain_over_best_member", {})
-        members = json.loads(chosen.read_text())["members"]
+        gain = read_object(metrics).get("gain_over_best_member") or {}
+        members = read_object(chosen)["members"]
     except (OSError, ValueError, KeyError):
         return {}  # being written, or damaged: nas.predict names it
     if gain.get("gain_mm") is None:
