@@ -171,7 +171,7 @@ def test_settings_survive_a_round_trip_and_each_change_has_its_own_id():
         ({"resolution": 64.0}, "resolution of a proxy is a whole number"),
         ({"validation_images": -5}, "validation_images of a proxy is a whole number, 0 or more, not -5"),
         ({"evaluations": -2}, "evaluations of a proxy"),
-        ({"momentum": float("nan")}, "momentum of a proxy is 0 or more and finite, not nan"),
+        ({"momentum": float("nan")}, "momentum of a proxy is a number from 0 to below 1, not nan"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(changes, words):
