@@ -47,4 +47,4 @@ def test_what_listens_but_is_no_cluster_is_refused_and_not_waited_for(monkeypatc
 
 def test_a_server_that_greets_as_a_cluster_does_is_let_through():
     with listening(b"\0\0\0\4\0\0\0\0\0") as address:
-        check_address(address)
+        assert check_address(address) is None

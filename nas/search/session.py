@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from nas.record.hours import note_resources
 from nas.record.run_dir import RunDir, RunError
@@ -27,6 +28,10 @@ from nas.trials.resources import NoRoom, Resources
 from nas.trials.trial import Facts, ObjectiveSpec, hardware_of
 from proxy_tasks.kind import SCORE, Score, find_kind, left_out_sentence
 from space.commandline import sentence_of
+
+if TYPE_CHECKING:
+    from nas.record.select import Selection
+    from nas.record.store import TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,32 +111,14 @@ def _where(error: BaseException) -> str:
 
 def _search(session: Session, start: Start) -> None:
     from nas.cli import chatter_to
-    from nas.record.answer import explain, nothing_finished, table, write_best
-    from nas.record.front import table as front_table
+    from nas.record.answer import nothing_finished, write_best
     from nas.record.select import ONLY_THE_CONTROL, select
-    from nas.record.sought import front_sought
     from nas.search.curves import Curves
     from nas.search.display import Display
     from nas.search.driver import Driver
-    from nas.search.latencies import note_latencies
 
     run, plan, interrupts = session.run_dir, session.plan, Interrupts()
-    about = session.saved or _begin(session)
-    if session.saved is None and session.config.storage is not None:
-        Store.connect(run, session.config.storage)  # makes a database file, which later must be there
-    about["config"] = session.config.to_dict()  # what --resume may change, it changes for good
-    if session.config.data is not None and "data" in about:
-        about["data"]["path"] = session.config.data
-    note_resources(
-        about,
-        launcher=session.config.launcher,
-        cpus=session.resources.cpus,
-        gpus=session.resources.gpus,
-        ray_address=session.resources.address,
-    )
-    if "data" not in about:
-        about |= _facts(session)
-    run.write(about)
+    about = _noted(session)
     with chatter_to(run.log) as stream, interrupts.caught(), _launcher(session, stream):
         store = Store.open(run.path, write=True)
         begins_anew = session.saved is not None and not store.records()
@@ -159,6 +146,45 @@ def _search(session: Session, start: Start) -> None:
         if nothing and not driver.stopped_early:
             raise RuntimeError(nothing_finished(records))
         write_best(run, selection, records)  # before what takes time: an interrupt then loses none of it
+    _answer(session, about, records, selection, stopped_early=driver.stopped_early)
+
+
+def _noted(session: Session) -> dict[str, Any]:
+    """What run.json says from now on: the request, the data, what a trial takes."""
+    about = session.saved or _begin(session)
+    if session.saved is None and session.config.storage is not None:
+        Store.connect(session.run_dir, session.config.storage)  # makes a database file, needed later
+    about["config"] = session.config.to_dict()  # what --resume may change, it changes for good
+    if session.config.data is not None and "data" in about:
+        about["data"]["path"] = session.config.data
+    note_resources(
+        about,
+        launcher=session.config.launcher,
+        cpus=session.resources.cpus,
+        gpus=session.resources.gpus,
+        ray_address=session.resources.address,
+    )
+    if "data" not in about:
+        about |= _facts(session)
+    session.run_dir.write(about)
+    return about
+
+
+def _answer(
+    session: Session,
+    about: dict[str, Any],
+    records: Sequence[TrialRecord],
+    selection: Selection,
+    *,
+    stopped_early: bool,
+) -> None:
+    """Measure the finalists' latency, write `best/`, and print what was found."""
+    from nas.record.answer import explain, table, write_best
+    from nas.record.front import table as front_table
+    from nas.record.sought import front_sought
+    from nas.search.latencies import note_latencies
+
+    run, plan, score = session.run_dir, session.plan, Score.of(about)
     latencies = note_latencies(
         run,
         about,
@@ -180,7 +206,7 @@ def _search(session: Session, start: Start) -> None:
         latencies=latencies,
         baseline_mm=baseline,
         demonstration=demonstration,
-        stopped_early=driver.stopped_early,
+        stopped_early=stopped_early,
     )
     print(score.words(told))
     print(f"specs: {run.best}/    status: python -m nas.status {run.quoted}")
