@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ def cluster_gpus(address: str) -> Iterator[tuple[int, int]]:
         ray.shutdown()
 
 
-class _Launcher:
+class _Launcher(ABC):
     """Ray for the length of a `with` block, found to have room for what is asked."""
 
     def __init__(self, run: Path, place: Place, address: str | None) -> None:
@@ -58,9 +59,9 @@ class _Launcher:
     def __exit__(self, *_: object) -> None:
         ray.shutdown()
 
+    @abstractmethod
     def train(self, job: RetrainJob) -> None:
         """Train `job` to its end; RuntimeError with the first reason where it cannot."""
-        raise NotImplementedError
 
 
 class OneByOne(_Launcher):
