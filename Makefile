@@ -1,5 +1,6 @@
 # make search              set up .venv once, then search on synthetic faces (BUDGET=, ARGS= to change)
 # make test                set up .venv once, then run the tests; make test-slow for the minutes-long ones
+# make fuzz                the property tests, each with thousands of new examples
 # make lint | notebook | bench
 # make api                 an API reference from the docstrings, in build/api
 
@@ -10,7 +11,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: search test test-slow lint notebook bench api clean
+.PHONY: search test test-slow fuzz lint notebook bench api clean
 .DELETE_ON_ERROR:
 
 search: $(VENV)/.installed
@@ -21,6 +22,9 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(RUN) -m pytest -q -m slow
+
+fuzz: $(VENV)/.installed-dev
+	JMLR_NAS_EXAMPLES=fuzz $(RUN) -m pytest -q -n 2 $$(grep -l '@given' tests/test_*.py)
 
 lint: $(VENV)/.installed-dev
 	$(RUN) -m ruff check .

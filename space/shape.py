@@ -16,7 +16,9 @@ _NAMES = {dict: "an object", list: "a list", str: "text", int: "a whole number",
 def misfit(value: Any, shape: Any, where: str = "it") -> str:
     """What is wrong and where, such as `config.seed is 'x', not a whole number`; empty where nothing is."""
     if isinstance(shape, tuple):
-        return "" if any(not misfit(value, one) for one in shape) else _told(value, shape[0], where)
+        if any(not misfit(value, one) for one in shape):
+            return ""
+        return misfit(value, shape[0], where)
     if isinstance(shape, list):
         if not isinstance(value, list):
             return _told(value, list, where)

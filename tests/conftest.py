@@ -14,9 +14,12 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that starts a job in the background has it ignore Ctrl-C, which tests of Ctrl-C cannot have.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# A busy machine is no failure: no example is judged by the clock.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+# A busy machine is no failure: no example is judged by the clock. The same code has the same examples, so that a red
+# test is a change's own doing; `make fuzz` draws many new ones.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", _PATIENT, derandomize=True)
+settings.register_profile("fuzz", _PATIENT, max_examples=2000)
+settings.load_profile(os.environ.get("JMLR_NAS_EXAMPLES", "same"))
 os.environ["JMLR_NAS_CHECKPOINT_SECONDS"] = "0"  # runs of seconds, with the checkpoints that long ones have
 
 

@@ -1,12 +1,17 @@
 """A reader says what is wrong with a JSON value and where."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from space.shape import misfit
 
-SHAPE = {"format?": int, "data": {"path": str, "shares?": [float]}, "best": (None, {"mm": float})}
+SHAPE = {
+    "format?": int,
+    "data": {"path": str, "shares?": [float]},
+    "best": (None, {"mm": float}),
+    "where?": [(({"at": int}, str), None)],
+}
 GOOD = {"format": 1, "data": {"path": "/x", "shares": [1, 0.5]}, "best": None, "more": object()}
 
 
@@ -22,6 +27,7 @@ GOOD = {"format": 1, "data": {"path": "/x", "shares": [1, 0.5]}, "best": None, "
         ({"data": {"path": "/x", "shares": [1, "x"]}}, "data.shares[1] is 'x', not a number"),
         ({"data": {"path": "/x", "shares": 3}}, "data.shares is 3, not a list"),
         ({"best": 3}, "best is 3, not null"),
+        ({"where": [True]}, "where[0] is True, not an object"),
     ],
 )
 def test_the_first_thing_wrong_is_told_with_where(change, wrong):
@@ -44,5 +50,7 @@ SHAPES = st.recursive(
 
 
 @given(ANY, SHAPES)
+@example(value=[None], shape=[((dict, dict), dict)])
+@example(value=[None], shape=([{"a": int}], None))
 def test_any_value_is_judged_against_any_shape(value, shape):
     assert isinstance(misfit(value, shape), str)
