@@ -44,6 +44,7 @@ _LATER = {
     "optimizer": "sgd",
     "average": 0.0,
     "validation_people": (),
+    "edge_weight": 0.25,
 }  # added later: at these values a proxy keeps the id it had
 
 
@@ -65,6 +66,7 @@ _BOUNDS = {  # of the fields that are not counts: from 0 to this, and the last e
     "shift": (1.0, False),
     "degrees": (180.0, False),
     "power": (math.inf, False),
+    "edge_weight": (math.inf, False),
     "weight_decay": (math.inf, False),
 }
 LARGEST = 1024  # pixels: no crop is larger
@@ -115,6 +117,7 @@ class Proxy:
     precision: str = "auto"
     optimizer: str = "sgd"  # or adamw, which takes weight_decay and leaves momentum alone
     average: float = 0.0  # share of the run over which the scored weights are averaged; 0 takes the last
+    edge_weight: float = 0.25  # of the loss's edge term (paper, eq. 4); 0 leaves it out
     synthetic: Synthetic = Synthetic(subjects=600, frames=16, size=800)
 
     def __post_init__(self) -> None:
@@ -223,6 +226,7 @@ ABOUT = {  # one line on each setting
     "shift": "random shift, as a share of the crop's side",
     "precision": "auto, fp32 or bf16",
     "optimizer": "sgd or adamw",
+    "edge_weight": "of the face loss's edge term; 0 leaves it out",
     "average": "share of the run over which the scored weights are averaged; 0 takes the last",
     "synthetic": "the faces that are made where no data set is given",
     "synthetic.subjects": "people",

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that starts a job in the background has it ignore Ctrl-C, which tests of Ctrl-C cannot have.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# A busy machine is no failure: no example is judged by the clock. The same code has the same examples, so that a red
-# test is a change's own doing; `make fuzz` draws many new ones.
+# A busy machine is no failure: no example is judged by the clock. The same code has the same examples, so
+# that a red test is a change's own doing; `make fuzz` draws many new ones.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", _PATIENT, derandomize=True)
 settings.register_profile("fuzz", _PATIENT, max_examples=2000)

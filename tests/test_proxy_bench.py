@@ -10,7 +10,7 @@ from proxy_tasks.bench import __main__ as door
 from proxy_tasks.bench import plan as plans
 from proxy_tasks.bench import rows
 from proxy_tasks.bench.plan import TABLES
-from proxy_tasks.bench.run import Entry
+from proxy_tasks.bench.run import Entry, train
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 
@@ -23,6 +23,9 @@ class TwoRuns:
 
     def entries(self):
         return [Entry(SMALLEST, "control", 0, TINY), Entry(NEXT, "uniform", 0, TINY)]
+
+    def text(self, rows):
+        return f"{len(rows)} rows"
 
 
 PLAN = TwoRuns()
@@ -89,6 +92,29 @@ def test_a_build_goes_on_where_it_was_stopped_and_repeats_nothing(
     assert row["test_data"] != row["data"]
     mean = sum(row["people_mm"]) / 2  # every person has as many images, so people and images have one mean
     assert abs(mean - row["l_error_mm"]) < 0.01
+
+
+def test_an_ensemble_is_scored_by_its_members_mean_output(wcpa_of_ten, tiny_wcpa):
+    alone, twin, pair = (
+        train(Entry(SMALLEST, "x", 0, TINY, partners=partners), wcpa_of_ten, tiny_wcpa)
+        for partners in ((), (SMALLEST,), (NEXT,))
+    )
+    assert twin["test_people_mm"] == pytest.approx(
+        alone["test_people_mm"], abs=0.02
+    )  # the same network twice
+    assert twin["l_error_mm"] == pytest.approx(alone["l_error_mm"], abs=0.01)
+    assert pair["test_people_mm"] != alone["test_people_mm"]
+    assert pair["macs"] == SMALLEST.macs() + NEXT.macs()
+    assert len({row["key"] for row in (alone, twin, pair)}) == 3
+
+
+def test_runs_of_another_table_are_not_repeated(tiny_table, wcpa_of_ten, tiny_wcpa, tmp_path, capsys):
+    known, out = tmp_path / "known.jsonl", tmp_path / "rows.jsonl"
+    for entry in PLAN.entries():
+        rows.append(known, {"key": entry.key})
+    assert build(wcpa_of_ten, tiny_wcpa, out, "--known", str(known)) == 0
+    assert not out.exists()
+    assert capsys.readouterr().out == "2 rows\n"
 
 
 def test_parts_share_the_work(tiny_table, wcpa_of_ten, tiny_wcpa, tmp_path, capsys):

@@ -4,6 +4,8 @@
     python -m proxy_tasks.bench query --table cpu-1.2G --rows rows.jsonl
     python -m proxy_tasks.bench surrogate --rows rows.jsonl
 
+Tables: cpu-1.2G, the recipe's tuning (cpu-1.2G-tuning) and the paper's Table 1 (cpu-1.2G-table1).
+
 `build` does what is missing in `--out`, run by run, and may be stopped and started at any time; `--part 1/2`
 takes every second run, for as many processes or machines as there are. Their files are merged by joining
 them. `query` prints what is there, `surrogate` how well models of it predict architectures that they were not
@@ -15,8 +17,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+from typing import TYPE_CHECKING
 
 from space.commandline import Parser, a_path, door, parser_of
+
+if TYPE_CHECKING:
+    from proxy_tasks.bench.plan import Plan
 
 
 def _parser() -> Parser:
@@ -44,6 +50,13 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     )
     data.add_argument("--test", type=a_path, metavar="DIR", help="people whom nothing is chosen by")
     data.add_argument("--out", type=a_path, required=True, metavar="FILE", help="rows are appended here")
+    data.add_argument(
+        "--known",
+        type=a_path,
+        nargs="+",
+        metavar="FILE",
+        help="rows of other tables: these runs are not repeated",
+    )
     how = build.add_argument_group("how much, and on which device")
     how.add_argument("--part", default="1/1", metavar="I/N", help="every N-th run, from the I-th")
     how.add_argument("--at-most", type=int, default=0, metavar="N", help="stop after N runs (default: all)")
@@ -67,9 +80,9 @@ def _build(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     part, of = _part(args.part)
     entries = list(_table(args.table).entries())
-    done = 0
+    done, known = 0, args.known or []
     for number, entry in enumerate(entries):
-        if number % of != part or entry.key in {row["key"] for row in rows.read(args.out)}:
+        if number % of != part or entry.key in {row["key"] for row in rows.read(args.out, *known)}:
             continue
         row = train(entry, args.data, args.test, args.device)
         rows.append(args.out, row)
@@ -77,7 +90,8 @@ def _build(args: argparse.Namespace) -> int:
         score = f"{row['l_error_mm']} mm, {row['seconds']} s"
         print(f"{number + 1}/{len(entries)} {entry.key} {entry.role}: {score}", flush=True)
         if done == args.at_most:
-            break
+            return 0
+    print(_table(args.table).text(rows.read(args.out, *known)))
     return 0
 
 
@@ -87,8 +101,7 @@ def _query(args: argparse.Namespace) -> int:
     table = rows.read(*args.rows)
     if not table:
         raise ValueError(f"there are no rows in {', '.join(map(str, args.rows))}: build some first")
-    for row in sorted(table, key=lambda r: (r["length"], r["l_error_mm"] or 1e9)):
-        print(f"{row['l_error_mm']:8.2f} x{row['length']:g} s{row['seed']} {row['role']:14} {row['key']}")
+    print(_table(args.table).text(table))
     return 0
 
 
@@ -113,7 +126,7 @@ def _surrogate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _table(name: str):  # type: ignore[no-untyped-def]
+def _table(name: str) -> Plan:
     from proxy_tasks.bench.plan import TABLES
 
     if name not in TABLES:

@@ -7,16 +7,32 @@ below makes it a better one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from proxy_tasks.bench.ablation import AblationPlan
+from proxy_tasks.bench.rows import Row
 from proxy_tasks.bench.run import Entry
 from proxy_tasks.proxy import Proxy, Synthetic
 from space import ArchSpec, Budget, FeasibleSet, Space
 from space.arch import REFERENCES
 from space.scale import nearest
+
+
+class Plan(Protocol):
+    """What `build` trains, and what `query` prints of the rows."""
+
+    def entries(self) -> Iterable[Entry]:
+        """Every run, in the order in which they are to be done."""
+        ...
+
+    def text(self, rows: Iterable[Row]) -> str:
+        """What the rows say."""
+        ...
+
 
 DRAWS_SEED = 20261127
 TOLERANCE = 0.02
@@ -65,6 +81,10 @@ class TablePlan:
         for arch in uniform[: self.longer]:
             yield Entry(arch, "uniform", 0, self.proxy, self.length)
 
+    def text(self, rows: Iterable[Row]) -> str:
+        """What is there, the best first."""
+        return listing(rows)
+
 
 _REFERENCES = ("resnet34", "resnet18", "jmlr-searched")
 
@@ -80,6 +100,18 @@ class TuningPlan:
         """Every run."""
         for proxy in self.recipes:
             yield Entry(self.control, "control", 0, proxy)
+
+    def text(self, rows: Iterable[Row]) -> str:
+        """What is there, the best first."""
+        return listing(rows)
+
+
+def listing(rows: Iterable[Row]) -> str:
+    """One line a run: length by length, the best first."""
+    return "\n".join(
+        f"{row['l_error_mm']:8.2f} x{row['length']:g} s{row['seed']} {row['role']:14} {row['key']}"
+        for row in sorted(rows, key=lambda r: (r["length"], r["l_error_mm"] or 1e9))
+    )
 
 
 SMALL = Proxy(
@@ -113,7 +145,10 @@ TUNED = (
     _SHORTER.replace(name="adamw_e2_3e-3"),
     _SHORTER.replace(name="adamw_e2_5e-3", lr=1.4e-2),
 )
-TABLES: dict[str, TablePlan | TuningPlan] = {
+CONTROL = ArchSpec((3, 4, 6, 3), (24, 48, 104, 200))  # ResNet-34 in 1.2 GFLOPs, and the paper's network
+SEARCHED = ArchSpec((5, 3, 4, 2), (24, 64, 104, 200))
+TABLES: dict[str, Plan] = {
     "cpu-1.2G": TablePlan("cpu-1.2G", "1.2GFLOPs", SMALL, singles=120, repeated=24, longer=24),
-    "cpu-1.2G-tuning": TuningPlan(ArchSpec((3, 4, 6, 3), (24, 48, 104, 200)), TUNED),
+    "cpu-1.2G-tuning": TuningPlan(CONTROL, TUNED),
+    "cpu-1.2G-table1": AblationPlan(SMALL, CONTROL, SEARCHED),
 }

@@ -8,6 +8,7 @@ hardware and versions. Seconds are those of a machine that may have been busy: t
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,13 +19,14 @@ import torch
 
 from proxy_tasks.backbone import build_model
 from proxy_tasks.bench.rows import Row
-from proxy_tasks.engine import Epoch, fit, hardware, predictor
+from proxy_tasks.engine import Epoch, Outcome, fit, hardware, predictor
 from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.task import SPLIT_SEED, JmlrTask
 from proxy_tasks.jmlr.wcpa.split import pick_rows
 from proxy_tasks.proxy import Proxy
 from space.arch import ArchSpec
 
+Predict = Callable[[torch.Tensor], torch.Tensor]
 TEST_IMAGES = 2  # of each test person
 OUTPUTS = 6100  # of the networks whose costs are counted
 
@@ -38,22 +40,27 @@ class Entry:
     seed: int
     proxy: Proxy
     length: float = 1.0  # times the proxy's own
+    partners: tuple[ArchSpec, ...] = ()  # of an ensemble: trained alike, outputs averaged
 
     @property
     def key(self) -> str:
-        """Architecture, proxy, length and seed: what makes two runs the same."""
-        return f"{self.arch.id}|{self.proxy.id}|x{self.length:g}|s{self.seed}"
+        """Architectures, proxy, length and seed: what makes two runs the same."""
+        archs = "+".join(arch.id for arch in (self.arch, *self.partners))
+        return f"{archs}|{self.proxy.id}|x{self.length:g}|s{self.seed}"
 
 
 def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu") -> Row:
     """Train and score `entry` on `data`; the people of `test` are scored once, at the end."""
     proxy = entry.proxy if entry.length == 1 else entry.proxy.longer(entry.length)
     task = _task(data, proxy, device)
-    model = build_model(entry.arch, task.outputs, seed=entry.seed)
     start = time.perf_counter()
-    outcome = fit(model, task, proxy, seed=entry.seed, device=device)
+    trained = [_fitted(arch, task, entry.seed, device) for arch in (entry.arch, *entry.partners)]
     seconds = time.perf_counter() - start
-    predict = predictor(model, task.device, proxy.precision)
+    predict, outcome = trained[0]
+    final, curve = outcome.final, [_point(epoch) for epoch in outcome.epochs]
+    if entry.partners:
+        predict = _averaged([each for each, _ in trained])
+        final, curve = task.evaluate(predict), []
     row: Row = {
         "key": entry.key,
         "arch": entry.arch.to_dict(),
@@ -63,13 +70,11 @@ def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu") -> R
         "proxy": entry.proxy.id,
         "data": task.fingerprint,
         "status": outcome.status,
-        "l_error_mm": outcome.final.get("l_error_mm"),
-        "curve": [_point(epoch) for epoch in outcome.epochs],
+        "l_error_mm": final.get("l_error_mm"),
+        "curve": curve,
         "people_mm": by_person(task, task.validation, predict),
         "seconds": round(seconds, 1),
-        "macs": entry.arch.macs(outputs=OUTPUTS),
-        "params": entry.arch.params(outputs=OUTPUTS),
-        "activations": entry.arch.activations(outputs=OUTPUTS),
+        **_costs(entry),
         "hardware": hardware(device),
         "torch": torch.__version__,
     }
@@ -79,6 +84,25 @@ def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu") -> R
         row["test_people_mm"] = by_person(others, others.validation, predict)
         row["test_l_error_mm"] = round(float(np.mean(row["test_people_mm"])), 4)
     return row
+
+
+def _fitted(arch: ArchSpec, task: JmlrTask, seed: int, device: str) -> tuple[Predict, Outcome]:
+    model = build_model(arch, task.outputs, seed=seed)
+    outcome = fit(model, task, task.proxy, seed=seed, device=device)
+    return predictor(model, task.device, task.proxy.precision), outcome
+
+
+def _averaged(members: Sequence[Predict]) -> Predict:
+    return lambda images: torch.stack([predict(images) for predict in members]).mean(0)
+
+
+def _costs(entry: Entry) -> dict[str, int]:
+    archs = (entry.arch, *entry.partners)
+    return {
+        "macs": sum(arch.macs(outputs=OUTPUTS) for arch in archs),
+        "params": sum(arch.params(outputs=OUTPUTS) for arch in archs),
+        "activations": sum(arch.activations(outputs=OUTPUTS) for arch in archs),
+    }
 
 
 def by_person(task: JmlrTask, feed: Feed, predict: Any) -> list[float]:

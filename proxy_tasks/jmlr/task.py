@@ -86,7 +86,7 @@ class JmlrTask:
             device=self.device,
         )
         self.edges = Edges(self.topology.triangles, self.device)
-        self.weights = Weights()
+        self.weights = Weights(edge=proxy.edge_weight)
         self._mean: Tensor | None = None
         self._rows_id: str | None = None
 

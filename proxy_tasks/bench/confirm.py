@@ -1,0 +1,107 @@
+"""Candidates against the control on fresh seeds: the runs that decide, and what they say.
+
+Nothing was chosen by these seeds, nor by the test people that they are scored on. Gains are differences of
+mean errors with Dunnett's simultaneous 95 % intervals, the runs as units. tests/test_proxy_confirm.py
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from proxy_tasks.bench.rows import Row
+from proxy_tasks.bench.run import Entry
+from proxy_tasks.proxy import Proxy
+from space import ArchSpec
+
+FIRST_SEED = 1000
+SCORE = "test_l_error_mm"
+FEWEST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """How much less a candidate's mean error is than the control's, mm, with its simultaneous 95 %."""
+
+    arch: ArchSpec
+    runs: int
+    mean_mm: float
+    sd_mm: float
+    gain_mm: float
+    low_mm: float
+    high_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPlan:
+    """`runs` runs each of the control and of the candidates, at `length` times the recipe's."""
+
+    proxy: Proxy
+    control: ArchSpec
+    candidates: tuple[ArchSpec, ...]
+    runs: int = FEWEST
+    length: float = 1.0
+
+    def entries(self) -> Iterator[Entry]:
+        """Every run, seed by seed, so that what is there at any moment can be compared."""
+        for seed in range(FIRST_SEED, FIRST_SEED + self.runs):
+            for arch in (self.control, *self.candidates):
+                role = "control" if arch == self.control else "candidate"
+                yield Entry(arch, role, seed, self.proxy, self.length)
+
+    def text(self, rows: Iterable[Row]) -> str:
+        """One line a network; without intervals where a network has fewer than two runs."""
+        scores = self._scores(rows)
+        control = scores.pop(self.control.id)
+        if min(map(len, (control, *scores.values()))) < 2:
+            counts = f"{len(control)} of the control, {', '.join(str(len(s)) for s in scores.values())}"
+            return f"too few runs to compare ({counts} of the candidates): two of each at least"
+        lines = [
+            f"L_error on the test people, mm, at x{self.length:g}; gain over the control with its 95 %",
+            f"{'control':<10}{self.control.id:<36}{len(control):>3} runs {_mean_sd(control)}",
+        ]
+        for gain in gains(control, scores, self.candidates):
+            interval = f"gain {gain.gain_mm:+.2f} ({gain.low_mm:+.2f} to {gain.high_mm:+.2f})"
+            score = f"{gain.runs:>3} runs {gain.mean_mm:.2f} ± {gain.sd_mm:.2f}"
+            lines.append(f"{'candidate':<10}{gain.arch.id:<36}{score}   {interval}")
+        return "\n".join(lines)
+
+    def _scores(self, rows: Iterable[Row]) -> dict[str, list[float]]:
+        planned = {entry.key: entry.arch.id for entry in self.entries()}
+        scores: dict[str, list[float]] = {arch.id: [] for arch in (self.control, *self.candidates)}
+        for row in rows:
+            if row["key"] in planned and row.get(SCORE) is not None:
+                scores[planned[row["key"]]].append(row[SCORE])
+        return scores
+
+
+def gains(control: list[float], scores: dict[str, list[float]], candidates: Iterable[ArchSpec]) -> list[Gain]:
+    """Each candidate's gain by its runs' scores (mm, by architecture id; two or more of each)."""
+    from scipy.stats import dunnett
+
+    found = dunnett(*scores.values(), control=control, rng=np.random.default_rng(0)).confidence_interval(0.95)
+    order = list(scores)
+    return [
+        Gain(
+            arch=arch,
+            runs=len(scores[arch.id]),
+            mean_mm=float(np.mean(scores[arch.id])),
+            sd_mm=float(np.std(scores[arch.id], ddof=1)),
+            gain_mm=float(np.mean(control) - np.mean(scores[arch.id])),
+            low_mm=-float(found.high[order.index(arch.id)]),
+            high_mm=-float(found.low[order.index(arch.id)]),
+        )
+        for arch in candidates
+    ]
+
+
+def runs_needed(seed_sd_mm: float, gain_mm: float = 0.5) -> int:
+    """Runs of each side that show a gain with power 0.8 at 5 % (two-sided, normal), FEWEST at least."""
+    return max(FEWEST, math.ceil(2 * (1.959964 + 0.841621) ** 2 * seed_sd_mm**2 / gain_mm**2))
+
+
+def _mean_sd(values: list[float]) -> str:
+    return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"

@@ -1,0 +1,54 @@
+"""Candidates against the control: gains with intervals that hold for all of them at once."""
+
+import numpy as np
+import pytest
+
+from proxy_tasks.bench.confirm import FIRST_SEED, SCORE, ConfirmPlan, gains, runs_needed
+from proxy_tasks.bench.plan import SMALL, TABLES
+from space import ArchSpec
+
+CONTROL = ArchSpec((3, 4, 6, 3), (24, 48, 104, 200))
+BETTER, WORSE = ArchSpec((8, 5, 1, 4), (24, 24, 112, 256)), ArchSpec((2, 2, 3, 4), (8, 64, 72, 344))
+PLAN = ConfirmPlan(SMALL, CONTROL, (BETTER, WORSE), runs=10)
+
+
+def rows_of(shifts, seed=0):
+    rng = np.random.default_rng(seed)
+    return [
+        {"key": entry.key, SCORE: 54.0 + shifts[entry.arch.id] + rng.normal(0, 0.3)}
+        for entry in PLAN.entries()
+    ]
+
+
+def test_the_runs_are_fresh_and_the_control_has_as_many_as_each():
+    entries = list(PLAN.entries())
+    assert {e.seed for e in entries} == set(range(FIRST_SEED, FIRST_SEED + 10))
+    table = {e.key for e in TABLES["cpu-1.2G"].entries()}
+    assert not table & {e.key for e in entries}
+    assert [e.arch for e in entries[:3]] == [CONTROL, BETTER, WORSE]
+
+
+def test_a_gain_is_positive_where_the_candidate_errs_less():
+    better, worse = PLAN.text(rows_of({CONTROL.id: 0.0, BETTER.id: -1.0, WORSE.id: 1.0})).splitlines()[2:]
+    assert BETTER.id in better and "gain +" in better and "(+" in better
+    assert WORSE.id in worse and "gain -" in worse and "to -" in worse
+
+
+def test_the_intervals_hold_together_as_often_as_they_say():
+    held, rng = 0, np.random.default_rng(1)
+    for _ in range(300):
+        control = list(rng.normal(0, 1, 8))
+        scores = {BETTER.id: list(rng.normal(-0.5, 1, 8)), WORSE.id: list(rng.normal(0.7, 1, 8))}
+        found = gains(control, scores, (BETTER, WORSE))
+        held += all(g.low_mm <= true <= g.high_mm for g, true in zip(found, (0.5, -0.7), strict=True))
+    assert 0.90 < held / 300 < 0.99  # 0.95, five standard errors of 300 either way
+
+
+def test_too_few_runs_are_said_so():
+    assert "too few" in PLAN.text([])
+    assert "too few" in PLAN.text(rows_of({CONTROL.id: 0.0, BETTER.id: 0.0, WORSE.id: 0.0})[:4])
+
+
+@pytest.mark.parametrize(("sd", "runs"), [(0.64, 26), (0.2, 8), (1.0, 63)])
+def test_runs_for_half_a_millimetre(sd, runs):
+    assert runs_needed(sd) == runs
