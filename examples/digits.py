@@ -2,8 +2,8 @@
 
     python -m nas.search --task examples.digits:KIND --budget 0.5GFLOPs --proxy examples/digits.json
     python -m nas.retrain runs/NAME --proxy examples/digits.json
+    python -m nas.ensemble runs/NAME
     python -m nas.export runs/NAME --format json onnx --out export
-    python -m reports.build runs/NAME
 
 The 1,797 digits of scikit-learn (8 x 8 pixels; nothing is downloaded) are drawn at the proxy's
 resolution and turned by a known angle of at most 60 degrees. Networks answer with its sine and cosine; the
@@ -97,13 +97,18 @@ class Digits:
 
     def evaluate(self, predict: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """Mean and median error of the angle, degrees."""
-        wrong = []
-        for images, true in zip(self.shown.split(CHUNK), self.truth.split(CHUNK), strict=True):
-            sin, cos = predict(turned(images, true, self.proxy.resolution)).double().unbind(1)
-            off = torch.atan2(sin, cos) - true
-            wrong.append(torch.atan2(off.sin(), off.cos()).abs().rad2deg())
-        errors = torch.cat(wrong)
+        chunks = torch.arange(len(self.shown)).split(CHUNK)
+        errors = torch.cat([self.errors(predict(self.inputs(rows)), rows) for rows in chunks])
         return {SCORE: float(errors.mean()), "median_deg": float(errors.median())}
+
+    def inputs(self, rows: Tensor) -> Tensor:
+        """(b, 3, S, S) of some validation digits; with `errors`, all that predictions and ensembles ask."""
+        return turned(self.shown[rows], self.truth[rows], self.proxy.resolution)
+
+    def errors(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """(b,) degrees between what was answered and the angle of some validation digits."""
+        off = torch.atan2(*outputs.double().to(self.device).unbind(1)) - self.truth[rows]
+        return torch.atan2(off.sin(), off.cos()).abs().rad2deg()
 
     def baseline(self) -> dict[str, float]:
         """Of no turn for every digit."""

@@ -28,6 +28,7 @@ from proxy_tasks.proxy import Proxy
 if TYPE_CHECKING:
     import torch
 
+    from proxy_tasks.predicting import Asked, OpenSamples
     from proxy_tasks.task import OpenTask
 
 GROUP = "jmlr_nas.tasks"
@@ -105,7 +106,10 @@ class Samples:
 
 
 class TaskKind(Protocol):
-    """A task that networks can be searched for. Stateless, and importable where a worker runs."""
+    """A task that networks can be searched for. Stateless, and importable where a worker runs.
+
+    What predicts, averages and shows errors asks for more, which a task may offer: predicting.py.
+    """
 
     name: str
     score: Score
@@ -141,7 +145,7 @@ class TaskKind(Protocol):
 
 
 class General:
-    """What most tasks say: any export but a face trainer's, and nothing kept on disk."""
+    """What most tasks say: any export but a face trainer's, nothing kept on disk, outputs that average."""
 
     score = Score("error", "", "best constant")
     formats: tuple[str, ...] = ("json", "timm", "scrfd", "onnx")
@@ -153,6 +157,12 @@ class General:
     def kept_bytes(self, proxy: Proxy) -> int:
         """Nothing."""
         return 0
+
+    def open_samples(self: TaskKind, asked: Asked, *, progress: bool = False) -> OpenSamples:
+        """The validation samples, of a task that tells their inputs and errors."""
+        from proxy_tasks.plain_predictions import OutputsOf
+
+        return OutputsOf.open(self, asked, progress=progress)
 
 
 def left_out_sentence(rows: Sequence[str], kept: int) -> str:

@@ -16,9 +16,10 @@ from nas.ensemble import build
 from nas.ensemble.__main__ import main
 from nas.ensemble.greedy import BlendError, compute, greedy, halves
 from nas.ensemble.table import subject_interval, subject_resamples
-from nas.predict.inference import Crops, Predictor
+from nas.predict.inference import Predictor
 from nas.retrain.trained import Member, find_members, titles
 from proxy_tasks.jmlr import heads
+from proxy_tasks.jmlr.predicting import MeshSamples
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 points = st.lists(st.floats(-5, 5), min_size=1, max_size=6)
@@ -96,16 +97,17 @@ def test_members_that_see_other_crops_and_mirrors_agree_in_the_full_image(flip, 
     dataset = WcpaDataset.open(wcpa_of_ten)
     sizes = {m.name: s for m, s in zip(members, (32, 48), strict=True)}
     fakes = [
-        SimpleNamespace(resolution=sizes[m.name], model=m.model, require_topology=lambda *a: None)
+        SimpleNamespace(name=m.name, resolution=sizes[m.name], model=m.model, record=m.record)
         for m in members
     ]
-    crops = Crops.open(dataset, fakes, "train")
+    crops = MeshSamples.of(dataset, fakes, "train")
     predictor = Predictor(fakes, [1, 3], crops, device="cpu", flip=flip)
     rows = np.array([3, 11, 30])
     predictor.models = [truth_teller(crops.caches[size], rows, flip) for size in (32, 48)]
     (part,) = predictor.stream(rows)
-    torch.testing.assert_close(part.verts, torch.from_numpy(crops.any.verts[rows]), atol=1e-6, rtol=0)
-    torch.testing.assert_close(part.points, torch.from_numpy(crops.any.points[rows]), atol=1e-3, rtol=0)
+    verts, points = part.answers.split([3, 2], dim=2)
+    torch.testing.assert_close(verts, torch.from_numpy(crops.any.verts[rows]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(points, torch.from_numpy(crops.any.points[rows]), atol=1e-3, rtol=0)
 
 
 def truth_teller(cache, rows, flip):

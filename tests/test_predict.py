@@ -15,11 +15,12 @@ from nas.ensemble import __main__ as ensemble
 from nas.ensemble import build
 from nas.ensemble.greedy import Blend
 from nas.predict.__main__ import main
-from nas.predict.inference import Crops, Predictor
+from nas.predict.inference import Predictor
 from nas.predict.npz_stream import NpzStream
-from nas.predict.pictures import draw_mesh, facing_camera
 from nas.predict.request import Request, choose
 from nas.retrain.trained import MemberError, find_members
+from proxy_tasks.jmlr.mesh_pictures import draw_mesh, facing_camera
+from proxy_tasks.jmlr.predicting import MeshSamples
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 QUIET = ["--device", "cpu", "--quiet"]
@@ -83,7 +84,7 @@ def test_the_file_holds_the_test_list_in_fixed_width_strings_and_float32(run, wc
 def predictor(run, data, **settings):
     members = find_members(run)[:2]
     return Predictor(
-        members, [1, 1], Crops.open(WcpaDataset.open(data), members, "train"), device="cpu", **settings
+        members, [1, 1], MeshSamples.of(WcpaDataset.open(data), members, "train"), device="cpu", **settings
     )
 
 
@@ -94,8 +95,11 @@ def test_predictions_do_not_depend_on_the_size_of_a_chunk(run, wcpa_of_ten):
     (one,) = whole.stream(rows)
     many = list(small.stream(rows))
     assert [len(part.rows) for part in many] == [3, 3, 3, 1]
-    torch.testing.assert_close(torch.cat([p.verts for p in many]), one.verts, atol=1e-6, rtol=0)
-    torch.testing.assert_close(torch.cat([p.points for p in many]), one.points, atol=1e-3, rtol=0)
+    (verts, points), (one_verts, one_points) = (
+        answers.split([3, 2], dim=2) for answers in (torch.cat([p.answers for p in many]), one.answers)
+    )
+    torch.testing.assert_close(verts, one_verts, atol=1e-6, rtol=0)
+    torch.testing.assert_close(points, one_points, atol=1e-3, rtol=0)
 
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(run, wcpa_of_ten):

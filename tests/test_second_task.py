@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from proxy_tasks.kind import DEFAULT, Score, find_kind
+from proxy_tasks.proxy import Proxy
 
 pytest.importorskip("sklearn", reason="the example's data come with scikit-learn")
 
@@ -84,14 +87,63 @@ def test_it_is_exported_in_the_formats_that_mean_something(searched, tmp_path, c
     assert "means nothing" in capsys.readouterr().err
 
 
-def test_ensembles_and_predictions_say_that_they_are_of_meshes(searched, tmp_path, capsys):
+def test_its_networks_are_averaged_and_predict_as_they_score(searched, tmp_path, capsys):
+    """The ensemble of one network is that network, so its score and that of its predictions are one."""
     from nas.ensemble.__main__ import main as ensemble
     from nas.predict.__main__ import main as predict
 
-    assert ensemble([str(searched)]) == 2
-    assert "are of face meshes" in capsys.readouterr().err
-    assert predict([str(searched), "--split", "val", "--out", str(tmp_path / "x.npz")]) == 2
-    assert "are of face meshes" in capsys.readouterr().err
+    quiet = ["--device", "cpu", "--quiet"]
+    assert ensemble([str(searched), *quiet]) == 0
+    table = capsys.readouterr().out
+    assert "| Network | GFLOPs | angle error (degrees) | 95 % interval |" in table
+    assert " mm" not in table and "as they are" in table and "V1" not in table
+    out = tmp_path / "val.npz"
+    assert predict([str(searched), "--split", "val", "--out", str(out), *quiet]) == 0
+    said = float(re.search(r"angle error ([\d.]+) degrees", capsys.readouterr().out)[1])
+    metrics = json.loads((searched / "ensemble" / "metrics.json").read_text())
+    assert said == pytest.approx(metrics["validation"]["l_error_mm"], abs=1e-3)
+    with np.load(out) as stored:
+        assert {*stored.files} == {"sample", "subject_id", "outputs"} and stored["outputs"].shape == (360, 2)
+        task = find_kind(TASK).open("digits", Proxy.from_dict(every_digit(searched)), "cpu")
+        error = task.errors(torch.from_numpy(stored["outputs"]), torch.arange(360)).mean()
+    assert said == pytest.approx(float(error), abs=1e-3)
+    assert predict([str(searched), "--split", "val", "--out", str(out), *quiet]) == 0  # ours, so replaced
+
+
+def every_digit(run: Path) -> dict:
+    """The schedule of the retrained network, with every validation digit."""
+    (file,) = (run / "retrain").glob("*/metrics.json")
+    return json.loads(file.read_text())["proxy"] | {"validation_images": 0}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--split", "test"], "the task digits has validation samples alone"),
+        (["--images", "."], "the task digits offers no predictions of one's own pictures"),
+        (["--split", "val", "--flip"], "answers of the task digits have no mirror"),
+        (["--split", "val", "--overlay", "1"], "cannot be drawn: leave out --overlay"),
+    ],
+)
+def test_what_it_does_not_offer_is_refused_in_a_sentence(searched, tmp_path, capsys, flags, said):
+    from nas.predict.__main__ import main as predict
+
+    out = tmp_path / "x.npz"
+    assert predict([str(searched), *flags, "--out", str(out), "--device", "cpu", "--quiet"]) == 2
+    message = capsys.readouterr().err
+    assert said in message and message.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_task_that_offers_no_predictions_is_refused_in_a_sentence(searched, monkeypatch, capsys):
+    from examples.digits import Digits, DigitsKind
+    from nas.ensemble.__main__ import main as ensemble
+
+    monkeypatch.delattr(Digits, "inputs")
+    assert ensemble([str(searched), "--quiet"]) == 2
+    assert "the task digits offers no predictions: it tells no `inputs`" in capsys.readouterr().err
+    monkeypatch.setattr(DigitsKind, "open_samples", None)
+    assert ensemble([str(searched), "--quiet"]) == 2
+    assert "the task digits offers no predictions: it has no `open_samples`" in capsys.readouterr().err
 
 
 def test_the_example_is_short_and_turns_a_picture_the_way_it_says():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,14 @@ import torch
 from nas.ensemble.greedy import Blend, compute, greedy, halves, require_affordable
 from nas.ensemble.table import TableRow, subject_interval, table_row, to_csv, to_markdown
 from nas.files import scratch_folder
-from nas.predict.inference import Crops, Predictor
+from nas.predict.inference import Predictor
 from nas.predict.npz_stream import mapped_array
-from nas.retrain.trained import Member, require_alike, require_data, require_members, titles
+from nas.retrain.trained import Member, open_samples, require_alike, require_members, titles
 from proxy_tasks.engine import hardware, resolve_device
-from proxy_tasks.jmlr.crops.cache import CropCache
-from proxy_tasks.jmlr.metric import Scores, score_images
-from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, pick_rows, validation_rows
+from proxy_tasks.kind import Score
+from proxy_tasks.predicting import Asked, OpenSamples, SampleScores
 from proxy_tasks.progress import bar
+from proxy_tasks.split import SPLIT_SEED, pick_rows
 from space.files import write_whole
 
 CHUNK = 1024  # images scored at once
@@ -47,25 +46,20 @@ class Settings:
 
 
 class Predictions:
-    """Every member's vertices and full-image landmarks of the same images, in files mapped into memory."""
+    """Every member's answers to the same samples, in files mapped into memory."""
 
-    def __init__(
-        self, cache: CropCache, rows: np.ndarray, arrays: Sequence[np.ndarray], device: torch.device
-    ):
-        """rows (n,) of the cache; arrays (n, V, 5) float32 of each member: xyz in metres, xy in pixels."""
-        self.cache, self.rows, self.arrays, self.device = cache, rows, arrays, device
-        self.subjects = cache.subjects[rows]
+    def __init__(self, samples: OpenSamples, arrays: Sequence[np.ndarray], device: torch.device):
+        """arrays (n, *shape) float32, of each member."""
+        self.samples, self.arrays, self.device = samples, arrays, device
+        self.subjects = samples.subjects
 
-    def score(self, draws: Sequence[int], positions: np.ndarray) -> Scores:
-        """Per-image scores of the average of the drawn members on some of the images."""
-        parts = []
+    def score(self, draws: Sequence[int], positions: np.ndarray) -> SampleScores:
+        """Per-sample scores of the average of the drawn members on some of the samples."""
+        parts: list[SampleScores] = []
         for chunk in np.array_split(positions, max(1, -(-len(positions) // CHUNK))):
             total = sum(self.arrays[i][chunk].astype(np.float64) for i in draws) / len(draws)
-            average = torch.from_numpy(total).to(self.device)
-            truth = [_labels(self.cache, name, self.rows[chunk], self.device) for name in ("verts", "R", "T")]
-            K = _labels(self.cache, "K", self.rows[chunk], self.device)
-            parts.append(score_images(average[..., :3], average[..., 3:], K, *truth))
-        return Scores.concatenate(parts)
+            parts.append(self.samples.scores(torch.from_numpy(total).to(self.device), chunk))
+        return parts[0].concatenate(parts)
 
     def positions(self, people: Sequence[str], frames: int = 0) -> np.ndarray:
         """Positions of these people's images, at most `frames` of each, evenly spread."""
@@ -85,14 +79,13 @@ def build(
     members = require_members(run, names)
     require_alike(members)
     require_affordable([member.macs for member in members], settings.cap)
-    dataset = WcpaDataset.open(data or Path(members[0].record["data"]))
-    require_data(members, dataset)
-    crops = Crops.open(dataset, members, "train", progress=progress)
-    rows = validation_rows(crops.any.subjects, members[0].validating)
-    first, second = halves(crops.any.subjects[rows].tolist(), settings.seed)
+    asked = Asked(str(data or members[0].record["data"]), "val", members, absent="few")
+    samples = open_samples(asked, progress=progress)
+    settings = replace(settings, flip=settings.flip and samples.mirrors)
+    first, second = halves(samples.subjects.tolist(), settings.seed)
     folder = run / "ensemble"
     with scratch_folder(run, "predictions") as scratch:
-        predictions = _predict(members, crops, rows, scratch, settings.flip, device, progress)
+        predictions = _predict(members, samples, scratch, settings.flip, device, progress)
         result = _choose(members, predictions, first, second, settings, progress)
         _write(folder, result)
     return folder
@@ -100,27 +93,25 @@ def build(
 
 def _predict(
     members: Sequence[Member],
-    crops: Crops,
-    rows: np.ndarray,
+    samples: OpenSamples,
     scratch: Path,
     flip: bool,
     device: str,
     progress: bool,
 ) -> Predictions:
     arrays = []
-    shape = (len(rows), crops.any.topology.vertex_count, 5)
-    total = len(rows) * len(members)
-    with bar(total, "images", "predicting", show=progress) as shown:
+    count = len(samples)
+    with bar(count * len(members), "images", "predicting", show=progress) as shown:
         for i, member in enumerate(members):
-            array = mapped_array(scratch / f"{i}.npy", shape)
+            array = mapped_array(scratch / f"{i}.npy", (count, *samples.shape))
             done = 0
-            for part in Predictor([member], [1], crops, device=device, flip=flip).stream(rows):
-                values = torch.cat([part.verts, part.points], dim=2).cpu().numpy()
+            for part in Predictor([member], [1], samples, device=device, flip=flip).stream(np.arange(count)):
+                values = part.answers.cpu().numpy()
                 array[done : done + len(values)] = values
                 done += len(values)
                 shown.update(len(values))
             arrays.append(array)
-    return Predictions(crops.any, rows, arrays, resolve_device(device))
+    return Predictions(samples, arrays, resolve_device(device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +123,7 @@ class Result:
     settings: Settings
     table: list[TableRow]
     metrics: dict[str, Any]
+    score: Score
 
 
 def _choose(
@@ -145,12 +137,13 @@ def _choose(
     macs = [member.macs for member in members]
     selecting = predictions.positions(first, settings.frames)
     known: dict[tuple[int, ...], float] = {}
+    score = Score.of(members[0].record)
 
     def error(draws: tuple[int, ...]) -> float:
         if draws not in known:
             known[draws] = float(predictions.score(draws, selecting).l_error_mm.mean())
             if progress:
-                print(f"  {known[draws]:9.3f} mm  {_names(members, draws)}", file=sys.stderr)
+                print(f"  {known[draws]:9.3f} {score.unit}  {_names(members, draws)}", file=sys.stderr)
         return known[draws]
 
     blend = greedy(macs, error, cap=settings.cap)
@@ -160,13 +153,17 @@ def _choose(
     everyone = tuple(range(len(members)))
     named: list[tuple[str, tuple[int, ...]]] = [(name, (i,)) for i, name in enumerate(titles(members))]
     named += [(MEAN, everyone), (ENSEMBLE, draws)]
-    table = [table_row(name, compute(macs, d), predictions.score(d, held_out), people) for name, d in named]
+    parts = predictions.samples.parts
+    table = [
+        table_row(name, compute(macs, d), predictions.score(d, held_out), people, parts=parts)
+        for name, d in named
+    ]
     affordable = [i for i in everyone if settings.cap is None or macs[i] <= settings.cap]
     best = min(affordable, key=lambda i: error((i,)))
     metrics = {
         "held_out": {row.network: row.to_dict() for row in table},
         "gain_over_best_member": _gain(table[best], table[-1], people),
-        "validation": _summary(predictions, draws, np.arange(len(predictions.rows))),
+        "validation": _summary(predictions, draws, np.arange(len(predictions.subjects))),
         "selection": {
             "l_error_mm": blend.path[-1],
             "best_member_l_error_mm": error((best,)),
@@ -178,7 +175,7 @@ def _choose(
         "budget": settings.cap,
         "hardware": hardware(predictions.device),
     }
-    return Result(members, blend, settings, table, metrics)
+    return Result(members, blend, settings, table, metrics, score)
 
 
 def _gain(best: TableRow, ensemble: TableRow, subjects: np.ndarray) -> dict[str, Any]:
@@ -203,7 +200,7 @@ def _write(folder: Path, result: Result) -> None:
         "flip": result.settings.flip,
         "data_id": first["data_id"],
         "split": first["split"]["id"],
-        "topology": first["topology"],
+        "topology": first.get("topology"),
         "macs": compute([m.macs for m in members], result.blend.chosen),
         "members": [
             {"folder": m.name, "network": m.title, "arch": m.arch.to_dict(), "seed": m.record["seed"],
@@ -213,7 +210,7 @@ def _write(folder: Path, result: Result) -> None:
     }  # fmt: skip
     texts = {
         "table.csv": to_csv(result.table),
-        "table.md": to_markdown(result.table, _notes(result)),
+        "table.md": to_markdown(result.table, _notes(result), result.score),
         "metrics.json": json.dumps(result.metrics, indent=2) + "\n",
         "members.json": json.dumps(document, indent=2) + "\n",
     }
@@ -273,7 +270,3 @@ def _certainty(gain: dict[str, Any]) -> str:
 def _names(members: Sequence[Member], draws: Sequence[int]) -> str:
     names = titles(members)
     return " + ".join(names[i] for i in draws)
-
-
-def _labels(cache: CropCache, name: str, rows: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.take(getattr(cache, name), rows, axis=0)).to(device)

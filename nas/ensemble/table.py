@@ -11,28 +11,18 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from proxy_tasks.jmlr.metric import Scores
+from proxy_tasks.kind import Score
+from proxy_tasks.predicting import SampleScores
 
 RESAMPLES = 4000
 LEVEL = 0.95
-COLUMNS = (
-    "network",
-    "gflops",
-    "l_error_mm",
-    "low_mm",
-    "high_mm",
-    "v1_v2_mm",
-    "v1_v3_mm",
-    "v1_v4_x10_mm",
-    "images",
-    "subjects",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +31,38 @@ class TableRow:
 
     network: str
     macs: int
-    scores: Scores
+    scores: SampleScores
     interval: tuple[float, float] | None  # None where there is one subject, who cannot be resampled
     subjects: int
+    parts: Mapping[str, str] = field(default_factory=dict)  # of the score: key in its summary -> heading
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         summary = self.scores.summary()
-        values = (
-            self.network,
-            self.macs / 1e9,
-            summary["l_error_mm"],
-            *(self.interval or (None, None)),
-            summary["v1_v2_mm"],
-            summary["v1_v3_mm"],
-            summary["v1_v4_x10_mm"],
-            len(self.scores.l_error_mm),
-            self.subjects,
-        )
-        return dict(zip(COLUMNS, values, strict=True))
+        low, high = self.interval or (None, None)
+        return {
+            "network": self.network,
+            "gflops": self.macs / 1e9,
+            "l_error_mm": summary["l_error_mm"],
+            "low_mm": low,
+            "high_mm": high,
+            **{part: summary[part] for part in self.parts},
+            "images": len(self.scores.l_error_mm),
+            "subjects": self.subjects,
+        }
 
 
-def table_row(network: str, macs: int, scores: Scores, subjects: ArrayLike, seed: int = 0) -> TableRow:
+def table_row(
+    network: str,
+    macs: int,
+    scores: SampleScores,
+    subjects: ArrayLike,
+    seed: int = 0,
+    parts: Mapping[str, str] | None = None,
+) -> TableRow:
     """A row from per-image scores (N,) and the subject of each image (N,)."""
     interval = subject_interval(scores.l_error_mm, subjects, seed=seed)
-    return TableRow(network, macs, scores, interval, len(np.unique(np.asarray(subjects))))
+    return TableRow(network, macs, scores, interval, len(np.unique(np.asarray(subjects))), parts or {})
 
 
 def subject_interval(
@@ -94,23 +91,28 @@ def subject_resamples(
 def to_csv(rows: list[TableRow]) -> str:
     """The rows as CSV with a heading, in full precision; an empty cell where there is no interval."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    values = [row.to_dict() for row in rows]
+    writer = csv.DictWriter(text, list(values[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row.to_dict() for row in rows)
+    writer.writerows(values)
     return text.getvalue()
 
 
-def to_markdown(rows: list[TableRow], notes: str) -> str:
+def to_markdown(rows: list[TableRow], notes: str, score: Score) -> str:
     """The table for a person, best last as in the paper, with `notes` below."""
-    lines = [
-        "| Network | GFLOPs | L_error (mm) | 95 % interval | V1-V2 | V1-V3 | 10 V1-V4 |",
-        "|---|---:|---:|:---:|---:|---:|---:|",
-    ]
+    parts = rows[0].parts
+    error = f"{score.label} ({score.unit})" if score.unit else score.label
+    headings = ("Network", "GFLOPs", error, "95 % interval", *parts.values())
+    lines = [_line(headings), "|---|---:|---:|:---:|" + "---:|" * len(parts)]
     for row in rows:
         v = row.to_dict()
         interval = f"{row.interval[0]:.2f} to {row.interval[1]:.2f}" if row.interval else "one subject"
+        numbers = (f"{v[key]:.2f}" for key in parts)
         lines.append(
-            f"| {v['network']} | {v['gflops']:.2f} | {v['l_error_mm']:.2f} | {interval} "
-            f"| {v['v1_v2_mm']:.2f} | {v['v1_v3_mm']:.2f} | {v['v1_v4_x10_mm']:.2f} |"
+            _line((v["network"], f"{v['gflops']:.2f}", f"{v['l_error_mm']:.2f}", interval, *numbers))
         )
-    return "\n".join([*lines, "", notes, ""])
+    return "\n".join([*lines, "", score.words(notes), ""])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -7,8 +7,9 @@ With the ensemble where nas.ensemble has chosen one, otherwise with the best sin
 network; --member picks one by its folder's name. --trainval predicts with the
 networks of the same architectures and seeds that were trained on all subjects, as
 for a submission. The npz has subject_id, facial_action, img_id (fixed-width
-strings), verts (n, V, 3) metres, R (n, 3, 3), T (n, 3), float32. --overlay N draws
-N of the predicted meshes over their images into OUT_overlay/.
+strings), verts (n, V, 3) metres, R (n, 3, 3), T (n, 3), float32; of another task than
+face meshes, what that task stores. --overlay N draws N of the predicted meshes over
+their images into OUT_overlay/.
 
 Images stream through: memory does not grow with their number. Cost: one or two
 forward passes an image and member, one PnP an image, 15 kB on disk an image.
@@ -78,8 +79,8 @@ def _run(args: argparse.Namespace) -> int:
     with _data(args, request) as data:
         done = predict(request, data=data, device=args.device, progress=not args.quiet)
     print(f"{done.images:,} images by {done.network}: {args.out}")
-    if done.l_error_mm is not None:
-        print(f"L_error {done.l_error_mm:.3f} mm")
+    if done.error is not None:
+        print(f"{done.score.label} {done.error:.3f} {done.score.unit}".rstrip())
     if args.overlay:
         print(f"{done.overlays} pictures in {done.folder}/")
     return 0
@@ -92,11 +93,13 @@ def _data(args: argparse.Namespace, request: Request) -> Iterator[Path | None]:
         yield args.data
         return
     from nas.predict.request import choose
-    from proxy_tasks.jmlr.wcpa.own_images import lay_out
+    from nas.retrain.trained import kind_of
+    from proxy_tasks.predicting import offered
 
-    trained_on = args.data or Path(choose(request).members[0].record["data"])
+    members = choose(request).members
+    lay_out = offered(kind_of(members), "lay_out", "predictions of one's own pictures")
     with tempfile.TemporaryDirectory(prefix="jmlr-nas-") as folder:
-        lay_out(args.images, trained_on / "resources", Path(folder))
+        lay_out(args.images, str(args.data or members[0].record["data"]), Path(folder))
         yield Path(folder)
 
 

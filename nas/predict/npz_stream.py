@@ -18,7 +18,8 @@ import numpy as np
 from nas.files import scratch_folder
 from space.outputs import require_place as require_folder
 
-WRITTEN = ("subject_id", "verts", "R", "T")  # arrays by which a file of nas.predict is known
+MARK = b"nas.predict"  # comment of the archive, by which a file of ours is known
+WRITTEN = ("subject_id", "verts", "R", "T")  # arrays of the unmarked files of before there was a mark
 
 
 def mapped_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
@@ -42,7 +43,7 @@ def require_place(path: Path) -> None:
         return
     try:
         with zipfile.ZipFile(path) as file:
-            ours = {f"{name}.npy" for name in WRITTEN} <= set(file.namelist())
+            ours = file.comment == MARK or {f"{name}.npy" for name in WRITTEN} <= set(file.namelist())
     except (zipfile.BadZipFile, OSError):
         ours = False
     if not ours:
@@ -96,4 +97,5 @@ class NpzStream:
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, allowZip64=True) as file:
             for member in sorted(self._folder.glob("*.npy")):
                 file.write(member, member.name)
+            file.comment = MARK
         os.replace(archive, self.path)

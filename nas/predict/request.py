@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import Literal
 
 from nas.predict.npz_stream import require_place
 from nas.predict.pictures import COMMAND
@@ -18,7 +19,7 @@ class Request:
     """What to predict with and on; `flip` None takes the ensemble's setting, or True."""
 
     run: Path
-    split: str
+    split: Literal["val", "test"]
     out: Path
     member: str | None = None
     trainval: bool = False

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,6 +18,8 @@ from space.shape import misfit
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from proxy_tasks.kind import TaskKind
+    from proxy_tasks.predicting import Asked, OpenSamples
 
 _SHAPE = {  # what readers of a finished run's metrics.json rely on
     "status": str,
@@ -38,29 +40,6 @@ _SHAPE = {  # what readers of a finished run's metrics.json rely on
     "split?": (None, {"id": str}),
     "images?": (None, {"validation": int}),
 }
-
-
-class Mesh(Protocol):
-    """What outputs are coordinates of."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def vertex_count(self) -> int: ...
-
-
-class MeshData(Protocol):
-    """A data set of meshes."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def topology(self) -> Mesh: ...
 
 
 class MemberError(ValueError):
@@ -97,11 +76,6 @@ class Member:
     def trainval(self) -> bool:
         """Whether it has seen the validation subjects."""
         return self.record["trainval"]
-
-    @property
-    def validating(self) -> tuple[str, ...]:
-        """The people who validated it, where they were named; () for the usual split."""
-        return tuple(self.record["proxy"].get("validation_people", ()))
 
     @property
     def resolution(self) -> int:
@@ -178,20 +152,6 @@ class Member:
         model = build_model(self.arch, self.record["outputs"])
         model.load_state_dict(self.weights())
         return model.eval()
-
-    def require_topology(self, topology: Mesh, where: str) -> None:
-        """MemberError unless the network's outputs are the vertices of this mesh."""
-        own = self.record["topology"]
-        if own["vertices"] != topology.vertex_count:
-            raise MemberError(
-                f"{self.name} predicts {own['vertices']} vertices, but the mesh of {where} has "
-                f"{topology.vertex_count}: give the data set that it was trained on"
-            )
-        if own["id"] != topology.id:
-            raise MemberError(
-                f"{self.name} was trained on another mesh ({own['id']}) than that of {where} "
-                f"({topology.id}): give a data set with the same topology"
-            )
 
 
 def read_weights(file: Path) -> dict[str, Any]:
@@ -280,12 +240,6 @@ def require_members(run: Path, names: Sequence[str] = (), *, trainval: bool = Fa
         raise MemberError(
             f"{run} holds no finished retraining{kind}: run python -m nas.retrain {where.quoted}{flag} first"
         )
-    other = next((member.record.get("task") for member in members if not member.record.get("topology")), None)
-    if other is not None:
-        raise MemberError(
-            f"{run} is of the task {other}, and ensembles and predictions are of face meshes: "
-            f"python -m nas.export {where.quoted} hands its networks on"
-        )
     if not names:
         return members
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
@@ -313,12 +267,18 @@ def require_alike(members: Iterable[Member]) -> None:
                 )
 
 
-def require_data(members: Sequence[Member], dataset: MeshData) -> None:
-    """MemberError unless the members were trained on this very data set, whose split is then theirs."""
-    for member in members:
-        member.require_topology(dataset.topology, str(dataset.path))
-        if member.record["data_id"] != dataset.id:
-            raise MemberError(
-                f"{member.name} was trained on another data set ({member.record['data_id']}) than "
-                f"{dataset.path} ({dataset.id}), so its validation subjects are not known here"
-            )
+def kind_of(members: Sequence[Member]) -> TaskKind:
+    """The task that they were trained for; ValueError where it cannot be found here."""
+    from proxy_tasks.kind import find_kind
+
+    return find_kind(members[0].record.get("task"))
+
+
+def open_samples(asked: Asked, *, progress: bool = False) -> OpenSamples:
+    """What their task offers to predict; ValueError where that is nothing, or where the data does not fit."""
+    from proxy_tasks.kind import find_kind
+    from proxy_tasks.predicting import offered
+
+    kind = find_kind(asked.networks[0].record.get("task"))
+    samples: OpenSamples = offered(kind, "open_samples", "predictions")(asked, progress=progress)
+    return samples

@@ -22,8 +22,8 @@ from proxy_tasks.bench.rows import Row
 from proxy_tasks.engine import Epoch, Outcome, fit, hardware, predictor
 from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.task import SPLIT_SEED, JmlrTask
-from proxy_tasks.jmlr.wcpa.split import pick_rows
 from proxy_tasks.proxy import Proxy
+from proxy_tasks.split import pick_rows
 from space.arch import ArchSpec
 
 Predict = Callable[[torch.Tensor], torch.Tensor]

@@ -14,7 +14,9 @@ from space.plan import OUTPUTS
 if TYPE_CHECKING:
     import torch
 
+    from proxy_tasks.jmlr.predicting import MeshSamples
     from proxy_tasks.jmlr.task import JmlrTask
+    from proxy_tasks.predicting import Asked
 
 VALUES = OUTPUTS // 5 * (3 + 2)  # float32 labels of a sample, of the challenge's mesh
 
@@ -32,7 +34,7 @@ class Jmlr:
             s = proxy.synthetic
             return Samples(str(synthetic_folder(proxy).resolve()), "", s.subjects, s.subjects * s.frames)
         from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-        from proxy_tasks.jmlr.wcpa.split import divide
+        from proxy_tasks.split import divide
 
         dataset = WcpaDataset.open(Path(data).resolve())
         people = dataset.subjects()
@@ -81,6 +83,18 @@ class Jmlr:
     def kept_bytes(self, proxy: Proxy) -> int:
         """A crop and its labels."""
         return int(3 * proxy.resolution**2 + VALUES * 4)
+
+    def open_samples(self, asked: Asked, *, progress: bool = False) -> MeshSamples:
+        """The images of a split, for networks that predict."""
+        from proxy_tasks.jmlr.predicting import open_samples
+
+        return open_samples(asked, progress=progress)
+
+    def lay_out(self, images: Path, data: str, into: Path) -> None:
+        """A person's own pictures with landmarks as the test split of a data set, by links below `into`."""
+        from proxy_tasks.jmlr.wcpa.own_images import lay_out
+
+        lay_out(images, Path(data) / "resources", into)
 
 
 def synthetic_folder(proxy: Proxy) -> Path:

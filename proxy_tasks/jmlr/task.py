@@ -23,9 +23,9 @@ from proxy_tasks.jmlr.feed import Feed
 from proxy_tasks.jmlr.losses import Edges, Weights, jmlr_loss
 from proxy_tasks.jmlr.metric import Scores, score_images
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, divide, pick_rows
 from proxy_tasks.kind import Samples
 from proxy_tasks.proxy import Proxy
+from proxy_tasks.split import SPLIT_SEED, divide, pick_rows
 from proxy_tasks.task import Step, World
 
 EVALUATE_BATCH = {"cpu": 256, "cuda": 2048}  # images scored together; poses on a GPU want thousands

@@ -2,7 +2,7 @@
 
 Splits are by subject: a network is judged on people that it has never seen. Everything here is a pure
 function of names and a seed, so that every worker of a search agrees without talking.
-tests/test_wcpa_split.py
+tests/test_proxy_split.py
 """
 
 from __future__ import annotations

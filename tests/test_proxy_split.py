@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy_tasks.jmlr.wcpa.split import SPLIT_SEED, divide, pick_rows, split_subjects
+from proxy_tasks.split import SPLIT_SEED, divide, pick_rows, split_subjects
 
 PEOPLE = [f"{i:04d}" for i in range(200)]
 
