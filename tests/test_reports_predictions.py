@@ -10,12 +10,14 @@ from test_reports_page import Page, made_up_latencies, printed, small_picture
 
 from nas.ensemble.__main__ import main as ensemble
 from nas.predict.__main__ import main as predict
-from nas.predict.pictures import facing_camera
+from proxy_tasks.jmlr import judging
 from proxy_tasks.jmlr.camera import rotation_from_euler
+from proxy_tasks.jmlr.judging import Scored, score
+from proxy_tasks.jmlr.mesh_pictures import facing_camera
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
-from reports import predictions
+from proxy_tasks.predicting import NoLabels
 from reports.build import build
-from reports.predictions import NoLabels, Scored, by_action, by_value, extremes, score
+from reports.predictions import by_sort, by_value, extremes
 from reports.run import Run
 from reports.sections import errors, final
 
@@ -115,12 +117,12 @@ def test_equal_values_are_one_bin():
 
 
 def test_one_subject_gives_a_mean_and_no_interval():
-    (group,) = by_action(scored([1.0, 3.0], ["a", "a"]))
+    (group,) = by_sort(scored([1.0, 3.0], ["a", "a"]))
     assert (group.mean_mm, group.mean_low_mm, group.subjects) == (2.0, None, 1)
 
 
 def test_actions_come_worst_first():
-    groups = by_action(scored([1, 5, 2, 6], ["a", "b", "a", "b"], ["blink", "pucker", "blink", "pucker"]))
+    groups = by_sort(scored([1, 5, 2, 6], ["a", "b", "a", "b"], ["blink", "pucker", "blink", "pucker"]))
     assert [group.name for group in groups] == ["pucker", "blink"]
 
 
@@ -138,7 +140,7 @@ def test_a_perfect_mesh_is_drawn_on_the_face(dataset, tmp_path):
     rows = dataset.rows["train"][:1]
     found = score(save(tmp_path / "a.npz", dataset, rows), dataset)
     moved = score(save(tmp_path / "b.npz", dataset, rows, shift_m=-5.0), dataset)
-    (drawn,), (tiny,) = (predictions.pictures(each, [0], dataset, side=96) for each in (found, moved))
+    (drawn,), (tiny,) = (judging.pictures(each, [0], dataset, side=96) for each in (found, moved))
     assert drawn.shape == (96, 96, 3) and drawn.dtype == np.uint8
     blue = (drawn[..., 2].astype(int) - drawn[..., 0] > 40).mean()
     assert blue > 4 * (tiny[..., 2].astype(int) - tiny[..., 0] > 40).mean()

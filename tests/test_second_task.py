@@ -146,6 +146,24 @@ def test_a_task_that_offers_no_predictions_is_refused_in_a_sentence(searched, mo
     assert "the task digits offers no predictions: it has no `open_samples`" in capsys.readouterr().err
 
 
+def test_the_report_shows_its_ensemble_and_says_that_it_tells_no_errors_by_kind(searched, tmp_path):
+    from nas.ensemble.__main__ import main as ensemble
+    from nas.predict.__main__ import main as predict
+    from reports.run import Run
+    from reports.sections import errors, final
+
+    quiet = ["--device", "cpu", "--quiet"]
+    assert ensemble([str(searched), *quiet]) == 0
+    section = final.section(Run.open(searched))
+    for name in ("retrained", "ensemble"):
+        table = section.table(name)
+        assert table.rows[0]["l_error_mm"] > 0 and not any("V1" in c.heading for c in table.columns)
+    out = tmp_path / "val.npz"
+    assert predict([str(searched), "--split", "val", "--out", str(out), *quiet]) == 0
+    with pytest.raises(ValueError, match="the task digits offers no errors by kind of sample"):
+        errors.section(Run.open(searched), [out])
+
+
 def test_the_example_is_short_and_turns_a_picture_the_way_it_says():
     from examples.digits import turned
 

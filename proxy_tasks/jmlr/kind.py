@@ -14,6 +14,7 @@ from space.plan import OUTPUTS
 if TYPE_CHECKING:
     import torch
 
+    from proxy_tasks.jmlr.judging import Scored
     from proxy_tasks.jmlr.predicting import MeshSamples
     from proxy_tasks.jmlr.task import JmlrTask
     from proxy_tasks.predicting import Asked
@@ -95,6 +96,12 @@ class Jmlr:
         from proxy_tasks.jmlr.wcpa.own_images import lay_out
 
         lay_out(images, Path(data) / "resources", into)
+
+    def judge(self, file: Path, data: str) -> Scored:
+        """Errors of a file of predictions, by yaw, pitch, distance and facial action."""
+        from proxy_tasks.jmlr.judging import judge
+
+        return judge(file, data)
 
 
 def synthetic_folder(proxy: Proxy) -> Path:

@@ -52,17 +52,17 @@ def _ends(groups: Sequence[Group]) -> np.ndarray:
     ).T
 
 
-def draw_actions(actions: Sequence[Group]) -> Figure:
-    """Mean error by facial action with its interval, worst first."""
+def draw_sorts(sorts: Sequence[Group]) -> Figure:
+    """Mean error by what sorts the samples with its interval, worst first."""
     with styled():
-        figure, (axes,) = panels(1, 1, width=5.2, height=0.9 + 0.19 * len(actions))
-        low, mean, high = _ends(actions)
-        at = np.arange(len(actions))
+        figure, (axes,) = panels(1, 1, width=5.2, height=0.9 + 0.19 * len(sorts))
+        low, mean, high = _ends(sorts)
+        at = np.arange(len(sorts))
         axes.errorbar(
             mean, at, xerr=[mean - low, high - mean], fmt="o", color=ALL, ms=4, elinewidth=1, capsize=2
         )
-        axes.set_yticks(at, [g.name for g in actions])
-        axes.set_ylim(len(actions) - 0.5, -0.5)
+        axes.set_yticks(at, [g.name for g in sorts])
+        axes.set_ylim(len(sorts) - 0.5, -0.5)
         axes.grid(False, axis="y")
         axis_labels(axes, "l_error_mm")
         few_ticks(axes, 6)
@@ -70,7 +70,7 @@ def draw_actions(actions: Sequence[Group]) -> Figure:
 
 
 def draw_gallery(pictures: Sequence[tuple[str, float, np.ndarray]], columns: int) -> Figure:
-    """Faces with their predicted meshes: (kind, L_error mm, (S, S, 3) uint8 RGB)."""
+    """Samples with their predictions: (kind, L_error mm, (S, S, 3) uint8 RGB)."""
     with styled():
         figure, grid = panels(len(pictures), columns, width=1.9, height=2.05)
         for axes, (kind, error, picture) in zip(grid, pictures, strict=True):

@@ -1,15 +1,19 @@
-"""Errors of the predictions by yaw, pitch, distance and facial action, and meshes drawn over images."""
+"""Errors of the predictions by kind of sample (of faces: yaw, pitch, distance, action), and some drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reports import predictions
 from reports.figures import final as figure
 from reports.figures.style import both
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table
+
+if TYPE_CHECKING:
+    from proxy_tasks.predicting import Judged
 
 _COLUMNS = (
     Column("by", "By"),
@@ -21,7 +25,6 @@ _COLUMNS = (
     Column("mean_low_mm", "from", ".2f"),
     Column("mean_high_mm", "to", ".2f"),
 )
-_AXES = {"Yaw (degrees)": "yaw", "Pitch (degrees)": "pitch", "Distance (m)": "distance"}
 
 
 def section(run: Run, files: Sequence[Path] = ()) -> Section | None:
@@ -29,6 +32,8 @@ def section(run: Run, files: Sequence[Path] = ()) -> Section | None:
 
     NoLabels for a given file: what was asked for is not replaced by a sentence on the page.
     """
+    from proxy_tasks.predicting import NoLabels
+
     found = list(files) or predictions.find(run.path)
     if not found:
         return None
@@ -36,7 +41,7 @@ def section(run: Run, files: Sequence[Path] = ()) -> Section | None:
     for file in found:
         try:
             return _scored(run, file)
-        except (predictions.NoLabels, OSError) as reason:
+        except (NoLabels, OSError) as reason:
             if files:
                 raise
             reasons.append(str(reason))
@@ -45,45 +50,57 @@ def section(run: Run, files: Sequence[Path] = ()) -> Section | None:
 
 
 def _scored(run: Run, file: Path) -> Section:
-    from proxy_tasks.jmlr.wcpa.dataset import DataError, WcpaDataset
-
-    where = (run.info.get("data") or {}).get("path") or ""
-    try:
-        dataset = WcpaDataset.open(where)
-    except DataError as error:
-        raise predictions.NoLabels(f"{file.name} cannot be scored: {error}") from None
-    scored = predictions.score(file, dataset)
-    groups = {label: predictions.by_value(getattr(scored, name), scored) for label, name in _AXES.items()}
-    actions = predictions.by_action(scored)
-    chosen = predictions.extremes(scored)
-    shown = predictions.pictures(scored, [position for _, position in chosen], dataset)
-    gallery = [
-        (kind, float(scored.l_error_mm[at]), picture)
-        for (kind, at), picture in zip(chosen, shown, strict=True)
-    ]
+    judged = _judge(run, file)
+    groups = {label: predictions.by_value(values, judged) for label, values in judged.axes.items()}
+    sort = judged.sort[0]
+    sorts = predictions.by_sort(judged)
+    chosen = predictions.extremes(judged)
+    gallery = [(kind, float(judged.l_error_mm[at]), judged.picture(at)) for kind, at in chosen]
     return Section(
         key="errors",
         title="Errors by kind of image",
         facts={
             "file": Fact(file.name),
-            "images": Fact(len(scored.rows), "d"),
-            "all_images": Fact(scored.images, "d"),
-            "subjects": Fact(len(set(scored.subjects.tolist())), "d"),
-            "mean_mm": Fact(float(scored.l_error_mm.mean()), ".2f", "mm"),
+            "images": Fact(len(judged.names), "d"),
+            "all_images": Fact(judged.images, "d"),
+            "subjects": Fact(len(set(judged.subjects.tolist())), "d"),
+            "by": Fact(_listed(groups)),
+            "sort": Fact(sort.lower()),
+            "mean_mm": Fact(float(judged.l_error_mm.mean()), ".2f", "mm"),
             "level": Fact(95, "d", "%"),
         },
-        tables=(_table(groups), _actions_table(actions), _gallery_table(scored, chosen)),
-        drawings=_drawings(groups, actions, gallery),
+        tables=(_table(groups), _sorts_table(sort, sorts), _gallery_table(judged, chosen)),
+        drawings=_drawings(groups, sort, sorts, gallery),
     )
 
 
-def _drawings(groups: dict, actions: list, gallery: list) -> tuple[Drawing, ...]:
+def _judge(run: Run, file: Path) -> Judged:
+    """What the run's task says of the file; NoLabels where it says nothing."""
+    from proxy_tasks.kind import find_kind
+    from proxy_tasks.predicting import NoLabels, offered
+
+    try:
+        kind = find_kind((run.info.get("config") or {}).get("task"))
+        judge = offered(kind, "judge", "errors by kind of sample")
+    except ValueError as error:
+        raise NoLabels(f"{file.name} cannot be scored: {error}") from None
+    judged: Judged = judge(file, (run.info.get("data") or {}).get("path") or "")
+    return judged
+
+
+def _listed(groups: Iterable[str]) -> str:
+    """Labels in a sentence, without their units: yaw, pitch and distance."""
+    *most, last = (label.partition(" (")[0].lower() for label in groups)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _drawings(groups: dict, sort: str, sorts: list, gallery: list) -> tuple[Drawing, ...]:
     wide, narrow = both(lambda columns: figure.draw_errors(groups, columns), 3, 1)
     faces, faces_narrow = both(lambda columns: figure.draw_gallery(gallery, columns), 3, 2)
     return (
-        Drawing("errors", "L_error by yaw, pitch and distance", wide, narrow),
-        Drawing("actions", "L_error by facial action", figure.draw_actions(actions)),
-        Drawing("gallery", "Predicted meshes over the images: best, median and worst", faces, faces_narrow),
+        Drawing("errors", f"L_error by {_listed(groups)}", wide, narrow),
+        Drawing("actions", f"L_error by {sort.lower()}", figure.draw_sorts(sorts)),
+        Drawing("gallery", "Predictions over the images: best, median and worst", faces, faces_narrow),
     )
 
 
@@ -92,10 +109,10 @@ def _table(groups: dict[str, list[predictions.Group]]) -> Table:
     return Table.make("errors", _COLUMNS, rows)
 
 
-def _actions_table(actions: list[predictions.Group]) -> Table:
-    columns = [Column("by", "Facial action"), *(c for c in _COLUMNS if c.key not in ("by", "low", "high"))]
+def _sorts_table(sort: str, sorts: list[predictions.Group]) -> Table:
+    columns = [Column("by", sort), *(c for c in _COLUMNS if c.key not in ("by", "low", "high"))]
     keep = {column.key for column in columns}
-    rows = [{"by": g.name} | {k: v for k, v in _row(g).items() if k in keep} for g in actions]
+    rows = [{"by": g.name} | {k: v for k, v in _row(g).items() if k in keep} for g in sorts]
     return Table.make("actions", columns, rows)
 
 
@@ -104,10 +121,10 @@ def _row(group: predictions.Group) -> dict:
     return {key: getattr(group, key) for key in keys}
 
 
-def _gallery_table(scored: predictions.Scored, chosen: Sequence[tuple[str, int]]) -> Table:
+def _gallery_table(judged: Judged, chosen: Sequence[tuple[str, int]]) -> Table:
     columns = (Column("kind", "Which"), Column("image", "Image"), Column("l_error_mm", "L_error (mm)", ".2f"))
     rows = [
-        {"kind": kind, "image": str(scored.rows[at]), "l_error_mm": float(scored.l_error_mm[at])}
+        {"kind": kind, "image": judged.names[at], "l_error_mm": float(judged.l_error_mm[at])}
         for kind, at in chosen
     ]
     return Table.make("gallery", columns, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def section(run: Run) -> Section | None:
     retrained = _retrained(run.path)
     if not retrained:
         return None
-    tables = [Table.make("retrained", _RETRAINED, [_row(folder, about) for folder, about in retrained])]
+    rows = [_row(folder, about) for folder, about in retrained]
+    tables = [Table.make("retrained", _without_parts(_RETRAINED, rows), rows)]
     facts = {
         "networks": Fact(len(retrained), "d"),
         "hardware": Fact(
@@ -60,7 +62,7 @@ def section(run: Run) -> Section | None:
     }
     ensemble = _read_table(run.path / "ensemble" / "table.csv")
     if ensemble:
-        tables.append(Table.make("ensemble", _ENSEMBLE, ensemble))
+        tables.append(Table.make("ensemble", _without_parts(_ENSEMBLE, ensemble), ensemble))
         facts |= {"ensemble": Fact("yes")} | _ensemble_facts(run.path / "ensemble")
     curves = {
         f"{_name(about)}, seed {about['seed']}": _curve(folder)
@@ -108,12 +110,22 @@ def _row(folder: Path, about: dict[str, Any]) -> dict[str, Value]:
         "status": about.get("status"),
         "epochs": (about.get("final") or {}).get("epochs_trained"),
         "best_epoch": best.get("epochs_trained"),
-        **{c.key: None if whole else best.get(c.key) for c in (Column("l_error_mm", ""), *_PARTS)},
+        **{key: None if whole else best.get(key) for key in ("l_error_mm", *_parts_in(best))},
         "minutes": about.get("seconds", 0.0) / 60,
         "subjects": "all" if whole else "training",
         "hardware": about.get("hardware"),
         "folder": folder.name,
     }
+
+
+def _parts_in(values: Mapping[str, Any]) -> list[str]:
+    return [part.key for part in _PARTS if part.key in values]
+
+
+def _without_parts(columns: Sequence[Column], rows: Sequence[Mapping[str, Value]]) -> list[Column]:
+    """The columns but those parts of the score that no row tells: they are the default task's."""
+    told = {key for row in rows for key in _parts_in(row)}
+    return [column for column in columns if column not in _PARTS or column.key in told]
 
 
 def _curve(folder: Path) -> list[tuple[float, float]]:
@@ -133,9 +145,14 @@ def _read_table(path: Path) -> list[dict[str, Value]]:
     """The ensemble's table as numbers; an empty cell stays empty."""
     numbers = {c.key for c in _ENSEMBLE if c.digits}
     return [
-        {c.key: (float(r[c.key]) if r[c.key] else None) if c.key in numbers else r[c.key] for c in _ENSEMBLE}
+        {c.key: (float(r[c.key]) if r[c.key] else None) if c.key in numbers else r[c.key] for c in _known(r)}
         for r in _read_csv(path)
     ]
+
+
+def _known(row: dict[str, str]) -> list[Column]:
+    """The columns that this task's table has; only JMLR's score has its parts."""
+    return [column for column in _ENSEMBLE if column.key in row]
 
 
 def _ensemble_facts(folder: Path) -> dict[str, Fact]:
