@@ -236,10 +236,13 @@ ABOUT = {  # one line on each setting
 }
 
 
-# mini: 160 steps on 640 synthetic people with 4 images each, 45 s on one core with AMX. ResNet-34 ends at
-# 70 % of the mean face's error (80.4 ± 1.1 of 114.2 mm, three seeds). Compared on an earlier generation of
-# faces: 200 steps on 800 people were no better, rates of 3 and 6 the same within the noise, and the paper's
-# power 2 a tenth higher. short keeps mini's absolute rate of 0.25 at its own batch; it has not been tuned.
+# mini: 160 steps on 640 synthetic people with 4 images each, about a minute of one core with AMX. AdamW
+# ends ResNet-34 at 76.5 mm where SGD at its best rate ended at 82.6 in four fifths of the time, on people
+# that nothing else is scored on (docs/evidence/mini-tuning.jsonl; the mean face has 115). Twice its rate
+# gives 81.2; more people seen once, or 48 and 32 pixels with larger batches, 79.2 to 79.4. Twice the steps
+# at 48 pixels gives 71.1, four times the steps at 32 pixels 70.5: a step costs hardly less there (its 25
+# million weights do), so half the mean face's error takes a smaller budget or many minutes. short keeps a
+# rate of 0.25 at its own batch; it has not been tuned.
 PROXIES = {
     p.name: p
     for p in (
@@ -248,7 +251,9 @@ PROXIES = {
             resolution=64,
             epochs=2,
             batch=32,
-            lr=4.0,
+            optimizer="adamw",
+            lr=1.2e-2,  # 3e-3 at its batch
+            weight_decay=0.05,
             power=1.0,
             evaluations=4,
             least_steps=64,

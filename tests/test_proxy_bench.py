@@ -132,7 +132,8 @@ def test_a_request_that_cannot_be_meant_is_refused(words, tmp_path, capsys):
     assert not (tmp_path / "rows.jsonl").exists()
 
 
-def test_the_recipes_that_were_compared_are_those_of_the_committed_rows():
-    committed = Path(__file__).parents[1] / "docs/evidence/cpu-1.2G-tuning.jsonl"
-    planned = [entry.key for entry in TABLES["cpu-1.2G-tuning"].entries()]
+@pytest.mark.parametrize("table", ["cpu-1.2G-tuning", "mini-tuning"])
+def test_the_recipes_that_were_compared_are_those_of_the_committed_rows(table):
+    committed = Path(__file__).parents[1] / f"docs/evidence/{table}.jsonl"
+    planned = [entry.key for entry in TABLES[table].entries()]
     assert sorted(row["key"] for row in rows.read(committed)) == sorted(planned)
