@@ -31,7 +31,7 @@ def test_the_presets_stand_side_by_side_with_a_file_of_ones_own(tmp_path, capsys
     assert main(["--proxy", str(tmp_path / "mine.json")]) == 0
     shown = capsys.readouterr().out
     row = next(line for line in shown.splitlines() if line.startswith("lr"))
-    assert re.split(r"\s{2,}", row)[1:5] == ["4.0", "0.5", "0.1", "0.25"]
+    assert re.split(r"\s{2,}", row)[1:5] == ["0.012", "0.5", "0.1", "0.25"]
 
 
 def test_only_comments_are_taken_out_of_a_file():
