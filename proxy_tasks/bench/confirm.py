@@ -53,21 +53,31 @@ class ConfirmPlan:
                 yield Entry(arch, role, seed, self.proxy, self.length)
 
     def text(self, rows: Iterable[Row]) -> str:
-        """One line a network; without intervals where a network has fewer than two runs."""
+        """One line a network; a sentence where a network has fewer than two runs."""
+        rows = list(rows)
         scores = self._scores(rows)
-        control = scores.pop(self.control.id)
-        if min(map(len, (control, *scores.values()))) < 2:
-            counts = f"{len(control)} of the control, {', '.join(str(len(s)) for s in scores.values())}"
+        control = scores[self.control.id]
+        found = self.gains(rows)
+        if not found:
+            others = ", ".join(str(len(scores[arch.id])) for arch in self.candidates)
+            counts = f"{len(control)} of the control, {others}"
             return f"too few runs to compare ({counts} of the candidates): two of each at least"
         lines = [
             f"L_error on the test people, mm, at x{self.length:g}; gain over the control with its 95 %",
             f"{'control':<10}{self.control.id:<36}{len(control):>3} runs {_mean_sd(control)}",
         ]
-        for gain in gains(control, scores, self.candidates):
+        for gain in found:
             interval = f"gain {gain.gain_mm:+.2f} ({gain.low_mm:+.2f} to {gain.high_mm:+.2f})"
             score = f"{gain.runs:>3} runs {gain.mean_mm:.2f} ± {gain.sd_mm:.2f}"
             lines.append(f"{'candidate':<10}{gain.arch.id:<36}{score}   {interval}")
         return "\n".join(lines)
+
+    def gains(self, rows: Iterable[Row]) -> list[Gain]:
+        """Each candidate's; none where a network has fewer than two runs yet."""
+        scores = self._scores(rows)
+        control = scores.pop(self.control.id)
+        enough = min(map(len, (control, *scores.values()))) >= 2
+        return gains(control, scores, self.candidates) if enough else []
 
     def _scores(self, rows: Iterable[Row]) -> dict[str, list[float]]:
         planned = {entry.key: entry.arch.id for entry in self.entries()}

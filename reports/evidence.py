@@ -1,0 +1,119 @@
+"""A table of trained networks as one picture: where uniform draws lie, where the control, what was confirmed.
+
+    python -m reports.evidence --rows docs/evidence/cpu-1.2G.jsonl --out evidence.png
+    python -m reports.evidence --rows ... --confirmed docs/evidence/cpu-1.2G-confirm.jsonl --out evidence.png
+
+ROWS are files of `python -m proxy_tasks.bench build`, of a table and of runs on fresh seeds. The ending
+of --out says which format (png or svg). Also prints what the picture shows. Usual cost: seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from space.commandline import a_path, door, parser_of
+
+if TYPE_CHECKING:
+    from proxy_tasks.bench.table import Floats, RunTable
+    from space.commandline import Parser
+
+CONFIRM = "cpu-1.2G-confirm"
+
+
+def parser() -> Parser:
+    """The flags of this command."""
+    p = parser_of("reports.evidence", __doc__)
+    what = p.add_argument_group("what to draw")
+    what.add_argument(
+        "--rows", type=a_path, nargs="+", required=True, metavar="FILE", help="the table's rows"
+    )
+    what.add_argument(
+        "--confirmed", type=a_path, nargs="+", metavar="FILE", help="rows of runs on fresh seeds"
+    )
+    what.add_argument("--plan", default=CONFIRM, metavar="NAME", help="of the runs on fresh seeds")
+    where = p.add_argument_group("where to")
+    where.add_argument("--out", type=a_path, required=True, metavar="FILE", help="a png or svg")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    return door(parser, _run, argv, after_interrupt="nothing was changed")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from proxy_tasks.bench import rows
+    from proxy_tasks.bench.confirm import ConfirmPlan
+    from proxy_tasks.bench.plan import TABLES
+    from proxy_tasks.bench.table import RunTable
+    from reports.figures.evidence import draw_evidence
+    from reports.figures.style import write
+
+    kind = args.out.suffix.removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise ValueError(f"--out {str(args.out)!r} ends in neither .png nor .svg")
+    for path in (*args.rows, *(args.confirmed or [])):
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}: give what proxy_tasks.bench build wrote")
+    population = Population.of(RunTable.of(rows.read(*args.rows)))
+    gains = []
+    if args.confirmed:
+        plan = TABLES.get(args.plan)
+        if not isinstance(plan, ConfirmPlan):
+            raise ValueError(f"--plan {args.plan!r} is no plan of runs on fresh seeds")
+        gains = plan.gains(rows.read(*args.confirmed))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    write(draw_evidence(population, gains), args.out.parent, args.out.stem, [kind])
+    print(population.text())
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Final validation errors of a table, mm: one for each uniform draw, all seeds of the references."""
+
+    uniform: Floats  # (n,) sorted
+    references: dict[str, Floats]  # by role, the control among them
+    control: tuple[float, float, float]  # mean and the ends of its 95 % (Student's t)
+
+    @classmethod
+    def of(cls, table: RunTable) -> Population:
+        """ValueError where there are no uniform draws, or fewer than two runs of the control."""
+        ends = {
+            arch.id: (role, np.array([curve[-1] for curve in table.curves[arch.id].values()]))
+            for arch, role in zip(table.archs, table.roles, strict=True)
+        }
+        uniform = np.array([errors.mean() for role, errors in ends.values() if role == "uniform"])
+        references = {role: errors for role, errors in ends.values() if role != "uniform"}
+        if not len(uniform) or len(references.get("control", ())) < 2:
+            raise ValueError("a picture needs uniform draws and two runs of the control or more")
+        return cls(np.sort(uniform), references, _interval(references["control"]))
+
+    def text(self) -> str:
+        """What the picture shows, in two lines."""
+        mean, low, high = self.control
+        better = int((self.uniform < mean).sum())
+        n = len(self.uniform)
+        return (
+            f"control {mean:.2f} mm (95 % {low:.2f} to {high:.2f}, {len(self.references['control'])} seeds); "
+            f"{n} uniform draws: best {self.uniform[0]:.2f}, median {np.median(self.uniform):.2f}, worst "
+            f"{self.uniform[-1]:.2f} mm\n{better} of {n} single runs lie below the control's mean, "
+            f"{int((self.uniform < low).sum())} below its interval"
+        )
+
+
+def _interval(values: Floats) -> tuple[float, float, float]:
+    from scipy.stats import t
+
+    mean, half = values.mean(), t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return float(mean), float(mean - half), float(mean + half)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

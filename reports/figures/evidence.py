@@ -1,0 +1,66 @@
+"""What a table of trained networks shows: uniform draws beside the control, and confirmed gains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.figures.style import ALL, BEST, CONTROL, PRUNED, SECOND, few_ticks, panels, styled
+
+if TYPE_CHECKING:
+    from proxy_tasks.bench.confirm import Gain
+    from reports.evidence import Population
+
+_NAMES = {
+    "control": "ResNet-34, scaled",
+    "resnet18": "ResNet-18, scaled",
+    "jmlr-searched": "the paper's, scaled",
+}
+_COLOURS = {"control": CONTROL, "resnet18": PRUNED, "jmlr-searched": SECOND}
+
+
+def draw_evidence(population: Population, gains: list[Gain]) -> Figure:
+    """The draws' distribution with the references; beside it the gains on fresh seeds, if any."""
+    with styled():
+        figure, axes = panels(2 if gains else 1, 2, width=3.4, height=2.7)
+        _draw_population(axes[0], population)
+        if gains:
+            _draw_gains(axes[1], gains)
+    return figure
+
+
+def _draw_population(axes: Axes, population: Population) -> None:
+    n = len(population.uniform)
+    axes.step(
+        population.uniform,
+        np.arange(1, n + 1) / n,
+        where="post",
+        color=ALL,
+        label=f"{n} uniform draws, one run each",
+    )
+    mean, low, high = population.control
+    axes.axvspan(low, high, color=CONTROL, alpha=0.12, lw=0)
+    for height, (role, errors) in enumerate(population.references.items()):
+        colour, at = _COLOURS.get(role, BEST), 0.93 - 0.08 * height
+        label = f"{_NAMES.get(role, role)}, {len(errors)} seeds"
+        axes.scatter(errors, np.full(len(errors), at), s=12, color=colour, lw=0, label=label, zorder=4)
+    axes.axvline(mean, color=CONTROL, lw=1.0)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("L_error of people who validate (mm)")
+    axes.set_ylabel("share of draws below")
+    axes.legend(loc="lower right")
+    few_ticks(axes, 5, 5)
+
+
+def _draw_gains(axes: Axes, gains: list[Gain]) -> None:
+    for height, gain in enumerate(reversed(gains)):
+        ends = [[gain.gain_mm - gain.low_mm], [gain.high_mm - gain.gain_mm]]
+        axes.errorbar([gain.gain_mm], [height], xerr=ends, fmt="o", color=BEST, ms=4, capsize=3)
+    names = [f"{gain.arch.id.replace('_', chr(10))}\n{gain.runs} seeds" for gain in reversed(gains)]
+    axes.set_yticks(range(len(gains)), names)
+    axes.set_ylim(-0.6, len(gains) - 0.4)
+    axes.axvline(0, color=CONTROL, lw=1.0)
+    axes.set_xlabel("mm better than ResNet-34, people who decide nothing\n(95 % of all together)")

@@ -1,0 +1,72 @@
+"""The picture of a table: where uniform draws lie beside the control, and what fresh seeds say."""
+
+import numpy as np
+import pytest
+
+from proxy_tasks.bench import rows
+from proxy_tasks.bench.confirm import SCORE, ConfirmPlan
+from proxy_tasks.bench.plan import CONTROL, SMALL, TABLES
+from reports import evidence
+from space import ArchSpec
+
+CANDIDATE = ArchSpec((8, 5, 1, 4), (24, 24, 112, 256))
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Rows as of a table: the control near 54.0 mm, twelve draws from 53 on, in steps of a quarter."""
+    path, rng = tmp_path / "rows.jsonl", np.random.default_rng(0)
+    entries = list(TABLES["cpu-1.2G"].entries())
+    some = [e for e in entries if e.length == 1 and e.role != "uniform" and e.seed < 3]
+    some += [e for e in entries if e.role == "uniform" and e.seed == 0 and e.length == 1][:12]
+    drawn = iter(53 + 0.25 * np.arange(12))
+    for entry in some:
+        end = next(drawn) if entry.role == "uniform" else 54 + rng.normal(0, 0.05)
+        point = {"epochs": 3.0, "seconds": 1.0, "l_error_mm": end}
+        rows.append(
+            path,
+            {"key": entry.key, "arch": entry.arch.to_dict(), "role": entry.role, "seed": entry.seed,
+             "length": 1.0, "proxy": "p", "data": "d", "status": "complete", "l_error_mm": end,
+             "curve": [point], "seconds": 9.0},
+        )  # fmt: skip
+    return path
+
+
+def test_the_picture_and_its_words_count_the_draws_below_the_control(table, tmp_path, capsys):
+    out = tmp_path / "pictures" / "evidence.svg"
+    assert evidence.main(["--rows", str(table), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "12 uniform draws: best 53.00, median 54.38, worst 55.75 mm" in said
+    assert "4 of 12 single runs" in said or "5 of 12 single runs" in said  # the control lies at 54.0 +- noise
+    assert out.read_text().startswith("<?xml")
+
+
+def test_gains_on_fresh_seeds_stand_beside_it(table, tmp_path, monkeypatch):
+    plan = ConfirmPlan(SMALL, CONTROL, (CANDIDATE,), runs=4)
+    monkeypatch.setitem(TABLES, "fresh", plan)
+    fresh, rng = tmp_path / "fresh.jsonl", np.random.default_rng(1)
+    for entry in plan.entries():
+        rows.append(fresh, {"key": entry.key, SCORE: 53 + (entry.arch == CONTROL) + rng.normal(0, 0.1)})
+    out = tmp_path / "evidence.png"
+    words = ["--rows", str(table), "--confirmed", str(fresh), "--plan", "fresh", "--out", str(out)]
+    assert evidence.main(words) == 0
+    alone = tmp_path / "alone.png"
+    assert evidence.main([*words[:2], "--out", str(alone)]) == 0
+    width = [int.from_bytes(path.read_bytes()[16:20], "big") for path in (out, alone)]  # of a PNG's header
+    assert width[0] > 1.8 * width[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--out", "x.pdf"], "ends in neither"),
+        (["--out", "x.png", "--rows", "none.jsonl"], "no file"),
+        (["--out", "x.png", "--confirmed", "ROWS", "--plan", "cpu-1.2G"], "no plan of runs"),
+    ],
+)
+def test_a_request_that_cannot_be_meant_is_refused(table, words, why, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [str(table) if word == "ROWS" else word for word in words]
+    assert evidence.main(["--rows", str(table), *words]) == 2
+    assert why in capsys.readouterr().err
+    assert not (tmp_path / "x.png").exists()
