@@ -15,10 +15,11 @@ import torch
 from proxy_tasks.backbone import build_model
 from proxy_tasks.latency import kept
 from proxy_tasks.latency.__main__ import main
+from proxy_tasks.latency.check import repeatability
 from proxy_tasks.latency.device import conditions_here, require_here
 from proxy_tasks.latency.networks import Networks
 from proxy_tasks.latency.onnx_graph import graph_of, runner
-from proxy_tasks.latency.stopwatch import timed
+from proxy_tasks.latency.stopwatch import Timed, timed, timed_in_groups
 from space import REFERENCES, ArchSpec
 
 TINY = ArchSpec((1, 2, 1, 1), (16, 24, 32, 40))
@@ -86,25 +87,64 @@ class _Machine:
 def test_a_machine_that_slows_down_half_way_changes_no_ratio():
     machine = _Machine()
     specs = [ArchSpec((d, 1, 1, 1), (8, 8, 8, 8)) for d in range(1, 21)]
-    machine.slower_from = 500.0
-    found = timed(specs, machine.forward, rounds=5, clock=lambda: machine.now)
+    machine.slower_from = 3_000.0
+    found = timed(specs, machine.forward, passes=10, clock=lambda: machine.now)
     times = np.array([t.milliseconds for t in found])
-    assert machine.now > 800
+    assert machine.now > 6_000
     np.testing.assert_allclose(times / times[0], range(1, 21))
 
 
 def test_timing_stops_before_its_seconds_are_over():
     machine = _Machine()
     specs = [ArchSpec((1, 1, 1, 1), (8, 8, 8, 8 * w)) for w in range(1, 61)]
-    found = timed(specs, machine.forward, rounds=3, seconds=100, clock=lambda: machine.now)
+    found = timed(specs, machine.forward, passes=3, seconds=100, clock=lambda: machine.now)
     assert 0 < len(found) < 60
     assert machine.now <= 100
+
+
+def test_groups_of_a_slower_hour_are_put_in_relation_by_the_reference():
+    machine = _Machine()
+    specs = [ArchSpec((d, 1, 1, 1), (8, 8, 8, 8)) for d in range(1, 21)]
+    machine.slower_from = 900.0  # in the second pass of the third group
+    found = timed_in_groups(
+        specs,
+        machine.forward,
+        passes=5,
+        group=4,
+        clear=lambda: None,
+        reference=lambda: machine.forward(specs[2]),
+        clock=lambda: machine.now,
+    )
+    assert machine.now > 1_500
+    np.testing.assert_allclose([t.milliseconds for t in found], 1e3 * np.arange(1, 21))
+
+
+def test_a_reading_that_was_disturbed_does_not_count():
+    now, draws = [0.0], np.random.default_rng(0)
+
+    def forward(spec):
+        def run():
+            now[0] += spec.depths[0] * (1 + draws.exponential(1.0) * (draws.random() < 0.5))
+
+        return run
+
+    specs = [ArchSpec((d, 1, 1, 1), (8, 8, 8, 8)) for d in range(1, 21)]
+    found = timed(specs, forward, passes=12, clock=lambda: now[0])
+    np.testing.assert_allclose([t.milliseconds for t in found], 1e3 * np.arange(1, 21))
+    assert repeatability(found).tau > 0.9
+
+
+def test_the_machines_own_error_stands_beside_the_tables():
+    fast = [Timed(ArchSpec((d, 1, 1, 1), (8, 8, 8, 8)), d, (d, 1.1 * d)) for d in range(1, 21)]
+    again = repeatability(fast)
+    assert again.error == pytest.approx(1 - 1 / 1.1) and again.tau == pytest.approx(1)
+    assert repeatability([Timed(TINY, 1.0), *fast]) is None
 
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):
     path = tmp_path_factory.mktemp("latency") / "table.json"
-    assert main(["calibrate", *HERE, *SMALL, "--table", str(path), "--seconds", "2", "--quiet"]) == 0
+    assert main(["calibrate", *HERE, *SMALL, "--table", str(path), "--seconds", "6", "--quiet"]) == 0
     return path
 
 

@@ -160,7 +160,7 @@ def _feasible(args: argparse.Namespace) -> Any:
 def _tick(args: argparse.Namespace) -> Any:
     if args.quiet or not sys.stderr.isatty():
         return lambda done: None
-    return lambda done: print(f"\r{done} networks", end="", file=sys.stderr, flush=True)
+    return lambda done: print(f"\r{done} readings", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -14,15 +14,16 @@ from proxy_tasks.latency.check import Score, scores
 from proxy_tasks.latency.fit import fit
 from proxy_tasks.latency.kept import Kept
 from proxy_tasks.latency.networks import Networks
-from proxy_tasks.latency.stopwatch import Timed, timed
+from proxy_tasks.latency.stopwatch import Timed, timed, timed_in_groups
 from proxy_tasks.precision import full_float32
 from space.arch import ArchSpec
 from space.feasible import FeasibleSet
 from space.latency import Conditions
 
 MOST = 400  # networks of a table: more change it by less than the noise of a time
-ROUNDS = 3  # times a network, of a table that averages over many
-CHECK_ROUNDS = 7  # of a network whose own time is the truth
+PASSES = 5  # readings a network, of a table that averages over many
+CHECK_PASSES = 9  # of a network whose own time is the truth
+GROUP = 6  # compiled networks at a time: torch.compile keeps 8 variants of one forward pass at most
 
 
 def calibrate(
@@ -38,7 +39,7 @@ def calibrate(
         raise ValueError(f"--seconds is a positive number, not {seconds}")
     start = time.perf_counter()
     specs = _draw(feasible, MOST, seed)
-    found = _timed(Networks(conditions), specs, ROUNDS, seconds, tick)
+    found = _timed(Networks(conditions), specs, PASSES, seconds, tick)
     rows = np.array([[*t.arch.depths, *t.arch.widths] for t in found])
     made = fit(feasible.space, conditions, rows, np.array([t.milliseconds for t in found]))
     about = {
@@ -66,7 +67,7 @@ def validate(
     specs = [spec for spec in _draw(feasible, count + len(known), seed) if spec not in known][:count]
     if len(specs) < 2:
         raise ValueError("the set holds no two networks that the table was not made of: widen it")
-    networks = _timed(Networks(kept.table.conditions), specs, CHECK_ROUNDS, None, tick)
+    networks = _timed(Networks(kept.table.conditions), specs, CHECK_PASSES, None, tick)
     found = scores(kept.table, networks)
     check = {
         "networks": len(networks),
@@ -76,31 +77,31 @@ def validate(
     return networks, found, Kept(kept.table, kept.about, kept.measured, check)
 
 
-def measure(conditions: Conditions, specs: list[ArchSpec], rounds: int = CHECK_ROUNDS) -> list[Timed]:
+def measure(conditions: Conditions, specs: list[ArchSpec], passes: int = CHECK_PASSES) -> list[Timed]:
     """The times of given architectures on this machine."""
-    return _timed(Networks(conditions), specs, rounds, None, lambda done: None)
+    return _timed(Networks(conditions), specs, passes, None, lambda done: None)
 
 
 def _timed(
     networks: Networks,
     specs: list[ArchSpec],
-    rounds: int,
+    passes: int,
     seconds: float | None,
     tick: Callable[[int], None],
 ) -> list[Timed]:
-    clear, reference = (lambda: None), None
-    if networks.conditions.mode == "compiled":
-        clear = torch.compiler.reset  # torch keeps few variants of one forward pass
-        reference = Networks(replace(networks.conditions, mode="eager")).forward
     with full_float32():  # what fp32 says, and what predictions are computed in
-        return timed(
+        if networks.conditions.mode != "compiled":
+            return timed(specs, networks.forward, passes=passes, seconds=seconds, tick=tick)
+        eager = Networks(replace(networks.conditions, mode="eager"))
+        return timed_in_groups(
             specs,
             networks.forward,
-            rounds=rounds,
+            passes=passes,
+            group=GROUP,
+            clear=torch.compiler.reset,
+            reference=lambda: eager.forward(specs[0]),
             seconds=seconds,
             tick=tick,
-            clear=clear,
-            reference=reference,
         )
 
 

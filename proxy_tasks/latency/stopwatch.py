@@ -1,95 +1,127 @@
-"""Times of many networks, in one unit although the machine drifts.
+"""Times of many networks on a machine that does other things too.
 
-Networks are made a few at a time and run in turns, a reference network among them. A network's time is the
-median over the rounds of its time by the reference's, measured just before and just after the round, times
-the reference's median over the whole run: a machine that is slower for a minute is slower for both.
+What disturbs a time makes it longer: other work, a neighbour on the same memory, a lower clock. So the
+time of a network is the least of several readings, and the readings lie far apart: every network is run once
+before any is run again. (On a shared virtual machine single readings scattered by 23 %; from one half of
+eleven passes to the other medians differed by 9.5 %, the least by 3.3 %.)
+
+Networks that take long to make, as compiled ones, are made a few at a time and stay until all their readings
+are taken. Then groups lie far apart, so their times are put in relation to a reference's in the same group.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from proxy_tasks.latency.networks import Run
 from space.arch import ArchSpec
 
-AT_ONCE = 6  # networks that take turns; torch.compile keeps 8 variants of one forward pass at most
-LEAST_SECONDS = 0.01  # of one turn: faster networks run several times
+LEAST_SECONDS = 0.01  # of one reading: faster networks run several times
+READINGS = 2  # of a network each time that it is there
+
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """An architecture and the milliseconds of its forward pass."""
+    """An architecture, the milliseconds of its forward pass, and the same by each half of the passes."""
 
     arch: ArchSpec
     milliseconds: float
+    halves: tuple[float, float] | None = field(default=None, compare=False)
+
+    @classmethod
+    def least(cls, arch: ArchSpec, seconds: Sequence[float], unit: float = 1.0) -> Timed:
+        """Of one reading a pass."""
+        scale = 1e3 * unit
+        halves = (scale * min(seconds[::2]), scale * min(seconds[1::2])) if len(seconds) > 1 else None
+        return cls(arch, scale * min(seconds), halves)
 
 
 def timed(
     specs: Sequence[ArchSpec],
     forward: Callable[[ArchSpec], Run],
     *,
-    rounds: int,
+    passes: int,
     seconds: float | None = None,
     tick: Callable[[int], None] = lambda done: None,
-    clear: Callable[[], None] = lambda: None,
-    reference: Callable[[ArchSpec], Run] | None = None,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
 ) -> list[Timed]:
-    """Each of `specs`, or as many of the first as `seconds` allow; the first is the reference.
+    """Each of `specs`, or as many of the first as can be read in `passes` passes within `seconds`.
 
-    tick       is told how many are done
-    clear      is called between groups, when the networks of one are no longer needed
-    reference  makes the reference where it is to run otherwise than the rest, as where making one takes long
+    A network is made anew for every reading. tick is told how many readings are done.
     """
-    start, references, shares = clock(), [], []
-    for first in range(0, len(specs), AT_ONCE):
-        group = specs[first : first + AT_ONCE]
-        clear()
-        runs = [forward(spec) for spec in group]
-        around, each = _group((reference or forward)(specs[0]), runs, rounds, clock)
-        references += around
-        shares += each
-        tick(len(shares))
-        spent = clock() - start
-        if seconds is not None and spent + spent / len(shares) * len(group) > seconds:
+    if specs:
+        forward(specs[0])()  # the first network wakes the machine, and would be no measure of the others
+    start, found = clock(), list[list[float]]()
+
+    def over(ahead: float) -> bool:
+        return seconds is not None and clock() - start + ahead > seconds
+
+    visits, a_visit = list[float](), 0.0
+    for spec in specs:
+        before = clock()
+        found.append([_read(forward(spec), clock)])
+        tick(len(found))
+        visits.append(clock() - before)
+        a_visit = statistics.median(visits)
+        if over(a_visit * ((passes - 1) * len(found) + passes)):
             break
-    unit = statistics.median(references)
-    return [Timed(spec, 1e3 * unit * share) for spec, share in zip(specs, shares, strict=False)]
+    done = len(found)
+    for _ in range(1, passes):
+        for spec, readings in zip(specs, found, strict=False):
+            if over(a_visit):
+                break
+            readings.append(_read(forward(spec), clock))
+            done += 1
+            tick(done)
+    return [Timed.least(spec, readings) for spec, readings in zip(specs, found, strict=False)]
 
 
-def _group(
-    reference: Run, runs: Iterable[Run], rounds: int, clock: Callable[[], float]
-) -> tuple[list[float], list[float]]:
-    """(rounds + 1) times of the reference, seconds, and each network's time by the reference's."""
-    turns = [_Turn(run, clock) for run in runs]
-    around, before = _Turn(reference, clock), []
-    times: list[list[float]] = []
-    for _ in range(rounds):
-        before.append(around.seconds())
-        times.append([turn.seconds() for turn in turns])
-    before.append(around.seconds())
-    local = [(a + b) / 2 for a, b in pairwise(before)]
-    by_network: Iterator[tuple[float, ...]] = zip(*times, strict=True)
-    return before, [statistics.median(t / r for t, r in zip(own, local, strict=True)) for own in by_network]
+def timed_in_groups(
+    specs: Sequence[ArchSpec],
+    forward: Callable[[ArchSpec], Run],
+    *,
+    passes: int,
+    group: int,
+    clear: Callable[[], None],
+    reference: Callable[[], Run],
+    seconds: float | None = None,
+    tick: Callable[[int], None] = lambda done: None,
+    clock: Clock = time.perf_counter,
+) -> list[Timed]:
+    """The same with `group` networks at a time, each made once; `clear` is called before each group.
+
+    A time is the least of the network's readings by the least of the reference's in its group, times the
+    least of the reference's of all.
+    """
+    start, references, found = clock(), list[float](), list[tuple[ArchSpec, list[float], float]]()
+    for first in range(0, len(specs), group):
+        clear()
+        some = specs[first : first + group]
+        runs = [reference(), *(forward(spec) for spec in some)]
+        by_run = list(zip(*([_read(run, clock) for run in runs] for _ in range(passes)), strict=True))
+        references.append(min(by_run[0]))
+        found += [(spec, list(each), references[-1]) for spec, each in zip(some, by_run[1:], strict=True)]
+        tick(len(found) * passes)
+        spent = clock() - start
+        if seconds is not None and spent + spent / len(found) * group > seconds:
+            break
+    unit = min(references)
+    return [Timed.least(spec, readings, unit / local) for spec, readings, local in found]
 
 
-class _Turn:
-    """A network's turn: as many runs as can be timed."""
-
-    def __init__(self, run: Run, clock: Callable[[], float]) -> None:
-        self._run, self._clock = run, clock
-        run()  # which compiles, picks kernels and fills caches
+def _read(run: Run, clock: Clock) -> float:
+    """Seconds of one run: the least of READINGS, each the mean of as many runs as can be timed."""
+    run()  # which compiles, picks kernels and fills caches
+    least, times = float("inf"), 1
+    for _ in range(READINGS):
         start = clock()
-        run()
-        self._times = max(1, round(LEAST_SECONDS / max(clock() - start, 1e-6)))
-
-    def seconds(self) -> float:
-        """Of one run, the mean of this turn's."""
-        start = self._clock()
-        for _ in range(self._times):
-            self._run()
-        return (self._clock() - start) / self._times
+        for _ in range(times):
+            run()
+        least = min(least, (clock() - start) / times)
+        times = max(1, round(LEAST_SECONDS / max(least, 1e-6)))
+    return least
