@@ -44,8 +44,7 @@ def turned(images: Tensor, angles: Tensor, side: int) -> Tensor:
     """(b, 3, side, side) of images (b, 8, 8) turned by angles (b,) in radians, counter-clockwise."""
     cos, sin, zero = angles.cos(), angles.sin(), torch.zeros_like(angles)
     theta = torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).view(-1, 2, 3)
-    size = [len(images), 1, side, side]
-    grid = F.affine_grid(theta, size, align_corners=False)
+    grid = F.affine_grid(theta, [len(images), 1, side, side], align_corners=False)
     drawn = F.grid_sample(images[:, None] + 1, grid, mode="bicubic", align_corners=False) - 1
     return drawn.expand(-1, 3, -1, -1)
 
@@ -120,6 +119,7 @@ class DigitsKind(General):
 
     name = "digits"
     score = Score("angle error", "degrees", "no turn for every digit")
+    outputs = Digits.outputs
 
     @cached_property
     def samples(self) -> Samples:

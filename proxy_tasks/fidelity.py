@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from proxy_tasks.bench.views import KEPT, Interval, Judged, Study
+from proxy_tasks.kind import Score
 from space.arch import ArchSpec
 from space.commandline import Parser, a_path, door, parser_of
 
@@ -34,7 +35,13 @@ def _parser() -> Parser:
     what.add_argument("rows", type=a_path, nargs="+", metavar="ROWS", help="files of proxy_tasks.bench build")
     what.add_argument("--data", type=a_path, metavar="DIR", help="images to score untrained networks on")
     how = parser.add_argument_group("how")
-    how.add_argument("--bound", type=float, default=BOUND_MM, metavar="MM", help="regret@3 that is allowed")
+    how.add_argument(
+        "--bound",
+        type=float,
+        default=BOUND_MM,
+        metavar="E",
+        help="regret@3 that is allowed, in the unit of the rows",
+    )
     return parser
 
 
@@ -45,7 +52,8 @@ def _run(args: argparse.Namespace) -> int:
     if missing := [str(path) for path in args.rows if not path.is_file()]:
         raise ValueError(f"there is no file {missing[0]}: give what proxy_tasks.bench build wrote")
     scores = None if args.data is None else _scores(args.data)
-    print(text(study(rows.read(*args.rows), scores), args.bound))
+    read = rows.read(*args.rows)
+    print(text(study(read, scores), args.bound, Score.of(read[0])))
     return 0
 
 
@@ -60,20 +68,25 @@ def _scores(data: Path) -> Callable[[ArchSpec], Mapping[str, float]]:
     return lambda arch: {name: value for name, value in zero_cost_scores(arch, batch).items() if name in kept}
 
 
-def text(found: Study, bound_mm: float = BOUND_MM) -> str:
-    """The study as a table, and the view that it recommends."""
+def text(
+    found: Study,
+    bound_mm: float = BOUND_MM,
+    score: Score = Score(),  # noqa: B008  frozen
+) -> str:
+    """The study as a table, in the score's unit, and the view that it recommends."""
+    regret = f", {score.unit}" if score.unit else ""
     best = found.recommended(bound_mm)
     said = "no view keeps" if best is None else f"{best.view.name} is the cheapest view that keeps"
     return "\n".join(
         [
             f"{len(found.archs)} architectures; dear: the final error of runs of x{found.length:g}, "
-            f"{found.seconds:.0f} s each, {found.dear.min():.2f} to {found.dear.max():.2f} mm",
-            f"from one seed to the next {found.noise_mm:.2f} mm: another seed of the dear measure itself has "
-            f"a tau of {found.ceiling:.2f}",
+            f"{found.seconds:.0f} s each, {found.dear.min():.2f} to {score.amount(found.dear.max())}",
+            f"from one seed to the next {score.amount(found.noise_mm)}: another seed of the dear measure "
+            f"itself has a tau of {found.ceiling:.2f}",
             f"{'view':<40} {'cost':>6}  {'n':>3}  {'tau':^22}"
-            + "".join(f"  {f'regret@{k}, mm':^20}" for k in KEPT),
+            + "".join(f"  {f'regret@{k}{regret}':^20}" for k in KEPT),
             *(_line(each, found.seconds) for each in found.judged),
-            f"{said} regret@3 within {bound_mm:g} mm, its interval included",
+            f"{said} regret@3 within {f'{bound_mm:g} {score.unit}'.rstrip()}, its interval included",
         ]
     )
 

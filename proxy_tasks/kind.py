@@ -113,6 +113,7 @@ class TaskKind(Protocol):
 
     name: str
     score: Score
+    outputs: int  # of its networks' last layer, as budgets and caps count it whatever data is open
     formats: tuple[str, ...]  # of nas.export, that mean something for its networks
 
     def look(self, data: str | None, proxy: Proxy) -> Samples:
@@ -193,7 +194,9 @@ def find_kind(name: str | None) -> TaskKind:
         kind: TaskKind = getattr(found, attribute)
     except AttributeError:
         raise ValueError(f"the module {module} has no {attribute!r}, so it is no task") from None
-    missing = [part for part in ("look", "make", "open", "score", "formats") if not hasattr(kind, part)]
+    missing = [
+        part for part in ("look", "make", "open", "score", "outputs", "formats") if not hasattr(kind, part)
+    ]
     if missing:
         raise ValueError(
             f"{name} is no task: it has no {', '.join(missing)} (proxy_tasks/kind.py says what one has)"

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 from space import ArchSpec
-
-if TYPE_CHECKING:
-    from nas.record.store import TrialRecord
+from space.plan import OUTPUTS
 
 STAGES = ("C2", "C3", "C4", "C5")
 PARTS = ("stem", *STAGES, "head")
@@ -30,7 +28,7 @@ class Axis:
     meaning: str
     unit: str
     digits: str
-    get: Callable[[TrialRecord], float | None]
+    get: Callable[[Any], float | None]  # of a TrialRecord; what an architecture is, of an Estimate too
 
     @property
     def label(self) -> str:
@@ -44,10 +42,17 @@ class Axis:
 
 
 @lru_cache(maxsize=65_536)
-def shares(arch: ArchSpec) -> tuple[float, ...]:
+def shares(arch: ArchSpec, outputs: int = OUTPUTS) -> tuple[float, ...]:
     """Percent of the network's multiply-adds in stem, C2, C3, C4, C5 and head; sums to 100."""
-    macs = list(arch.stage_macs().values())
+    macs = list(arch.stage_macs(outputs=outputs).values())
     return tuple(100 * part / sum(macs) for part in macs)
+
+
+@lru_cache(maxsize=65_536)
+def outputs_counted(arch: ArchSpec, macs: int) -> int:
+    """With how many outputs an architecture has so many multiply-adds in all."""
+    body = arch.macs(outputs=0)
+    return max(0, macs - body) // (arch.macs(outputs=1) - body)
 
 
 def _depth(stage: int) -> Axis:
@@ -63,7 +68,7 @@ def _width(stage: int) -> Axis:
 
 
 def _share(stage: int) -> Axis:
-    get = lambda r: shares(r.arch)[stage + 1]  # noqa: E731
+    get = lambda r: shares(r.arch, outputs_counted(r.arch, r.macs))[stage + 1]  # noqa: E731
     return Axis(f"share_{STAGES[stage].lower()}", STAGES[stage], ", share of the FLOPs", "%", ".1f", get)
 
 

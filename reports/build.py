@@ -76,8 +76,9 @@ def build(run: Run, folder: Path | None = None, predictions: Sequence[Path] = ()
 
 
 def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Section]:
-    """Every section of the report, in its order; `folder` keeps what was measured for it."""
+    """Every section of the report, in its order and the task's words; `folder` keeps what was measured."""
     from nas.record.select import select
+    from proxy_tasks.kind import Score
     from reports.sections import (
         answer,
         errors,
@@ -107,7 +108,8 @@ def gather(run: Run, folder: Path, predictions: Sequence[Path] = ()) -> list[Sec
         matters.section(run, selection),
         happened.section(run, selection),
     ]
-    return [*found[:1], *(section for section in later if section), *found[1:]]
+    sections = [*found[:1], *(section for section in later if section), *found[1:]]
+    return [section.in_words(Score.of(run.info)) for section in sections]
 
 
 def trials(run: Run) -> Table:

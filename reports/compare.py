@@ -61,7 +61,7 @@ def _run(args: argparse.Namespace) -> int:
     own = OwnFolder.claim(folder, "reports.compare")
     sections = gather(runs, names)
     for key, fact in sections[0].facts.items():
-        print(("warning: " if key.startswith("warning") else "") + score.words(str(fact.value)))
+        print(("warning: " if key.startswith("warning") else "") + str(fact.value))
     with remade(own) as fresh:
         write(sections, names, fresh, score)
     print(folder / "index.html")
@@ -75,10 +75,12 @@ def names_of(runs: Sequence[Run]) -> list[str]:
 
 
 def gather(runs: Sequence[Run], names: Sequence[str] | None = None) -> list[Section]:
-    """The sections of a comparison: answer, distributions, pairs."""
+    """The sections of a comparison, in the task's words: answer, distributions, pairs."""
+    from reports.run import one_score
     from reports.sections import comparison
 
-    return comparison.sections(runs, names or names_of(runs))
+    score = one_score(runs)
+    return [each.in_words(score) for each in comparison.sections(runs, names or names_of(runs))]
 
 
 def write(

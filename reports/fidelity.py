@@ -20,7 +20,8 @@ from scipy import stats
 
 from proxy_tasks.bench import rows as table_rows
 from proxy_tasks.bench.views import KEPT, Study, study
-from reports.run import Run
+from proxy_tasks.kind import Score
+from reports.run import Run, one_score
 from reports.tables import Column, Table, Value
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def by_epoch(run: Run) -> Table:
         known = [(dict(r.curve)[epoch], r.l_error_mm) for r in records if epoch in dict(r.curve)]
         early, final = np.array(known, dtype=float).T
         rows.append({"epochs": epoch, **_row(agreement(early, final))})
-    return Table.make("agreement_by_epoch", (Column("epochs", "Epochs", ".3g"), *_columns("mm")), rows)
+    return Table.make("agreement_by_epoch", (Column("epochs", "Epochs", ".3g"), *_columns(_unit(run))), rows)
 
 
 def between(cheap: Run, dear: Run) -> tuple[Table, NDArray[np.float64]]:
@@ -78,7 +79,8 @@ def between(cheap: Run, dear: Run) -> tuple[Table, NDArray[np.float64]]:
     Each run at the proxy of its own proposals; ValueError where no architecture is shared.
     """
     own = [[r for r in run.records if r.fidelity == run.fidelity] for run in (cheap, dear)]
-    return _between((cheap.name, mean_errors(own[0])), (dear.name, mean_errors(own[1])))
+    score = one_score((cheap, dear))
+    return _between((cheap.name, mean_errors(own[0])), (dear.name, mean_errors(own[1])), score.unit)
 
 
 def between_fidelities(run: Run) -> tuple[Table, NDArray[np.float64]] | None:
@@ -89,11 +91,12 @@ def between_fidelities(run: Run) -> tuple[Table, NDArray[np.float64]] | None:
     kinds = [
         (name, [r for r in run.records if r.fidelity == name]) for name in (fidelities[0], fidelities[-1])
     ]
-    return _between(*((name, mean_errors(records)) for name, records in kinds))
+    first, second = ((name, mean_errors(records)) for name, records in kinds)
+    return _between(first, second, _unit(run))
 
 
 def _between(
-    first: tuple[str, Mapping[str, float]], second: tuple[str, Mapping[str, float]]
+    first: tuple[str, Mapping[str, float]], second: tuple[str, Mapping[str, float]], unit: str
 ) -> tuple[Table, NDArray[np.float64]]:
     (cheap_name, cheap), (dear_name, dear) = first, second
     shared = [arch for arch in cheap if arch in dear]
@@ -101,7 +104,7 @@ def _between(
         raise ValueError(f"{cheap_name} and {dear_name} have no finished architecture in common")
     pairs = np.array([(cheap[arch], dear[arch]) for arch in shared])
     row = {"cheap": cheap_name, "dear": dear_name, **_row(agreement(*pairs.T))}
-    columns = (Column("cheap", "Cheap"), Column("dear", "Dear"), *_columns("mm"))
+    columns = (Column("cheap", "Cheap"), Column("dear", "Dear"), *_columns(unit))
     return Table.make("agreement_between", columns, [row]), pairs
 
 
@@ -138,12 +141,13 @@ def zero_cost(run: Run, batch: Batch | None = None, most: int = 64) -> Table:
         }
     final = np.array([r.l_error_mm for r in chosen])
     rows = [{"score": name, **_row(agreement(-values, final))} for name, values in scores.items()]
-    return Table.make("agreement_zero_cost", (Column("score", "Score"), *_columns("mm")), rows)
+    return Table.make("agreement_zero_cost", (Column("score", "Score"), *_columns(_unit(run))), rows)
 
 
 def of_table(*files: str) -> tuple[Table, Study]:
     """Every cheap view of a table of trained networks: `python -m proxy_tasks.fidelity`, as a table."""
-    found = study(table_rows.read(*map(Path, files)))
+    read = table_rows.read(*map(Path, files))
+    found, unit = study(read), Score.of(read[0]).unit
     rows = [
         {
             "view": each.view.name + (" *" if each.view.same_run else ""),
@@ -158,9 +162,12 @@ def of_table(*files: str) -> tuple[Table, Study]:
     kept = [
         column
         for k in KEPT
-        for column in (Column(f"regret{k}", f"Regret@{k} (mm)", ".2f"), Column(f"to{k}", "to", ".2f"))
+        for column in (
+            Column(f"regret{k}", _with_unit(f"Regret@{k}", unit), ".2f"),
+            Column(f"to{k}", "to", ".2f"),
+        )
     ]
-    columns = (Column("view", "View"), Column("cost", "Cost (%)", ".1f"), *_columns("mm")[:4], *kept)
+    columns = (Column("view", "View"), Column("cost", "Cost (%)", ".1f"), *_columns(unit)[:4], *kept)
     return Table.make("agreement_of_views", columns, rows), found
 
 
@@ -177,13 +184,22 @@ def first_batch(run: Run, size: int = 32) -> Batch:
     return Batch.of(kind.open(where, Proxy.from_dict(run.info["proxy"])), size)
 
 
+def _unit(run: Run) -> str:
+    """Of the run's errors; '' for a plain number."""
+    return Score.of(run.info).unit
+
+
+def _with_unit(words: str, unit: str) -> str:
+    return f"{words} ({unit})" if unit else words
+
+
 def _columns(unit: str) -> tuple[Column, ...]:
     return (
         Column("n", "n", "d"),
         Column("tau", "Kendall's tau", "+.2f"),
         Column("low", "from", "+.2f"),
         Column("high", "to", "+.2f"),
-        Column("regret", f"Regret ({unit})", ".2f"),
+        Column("regret", _with_unit("Regret", unit), ".2f"),
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from proxy_tasks.kind import Score
-from reports.figures.style import rename
 from reports.tables import Drawing, Section, cell, facts_table, html_table
 
 
@@ -33,7 +31,7 @@ def write_page(
 
     `score` is what the errors are called where they are not L_error in millimetres.
     """
-    sections = [_in_words(section, score) for section in sections]
+    sections = [section.in_words(score) for section in sections]
     folder.mkdir(parents=True, exist_ok=True)
     fresh = {name: _emptied(folder / name) for name in ("tables", "figures")}
     for section in sections:
@@ -48,18 +46,6 @@ def write_page(
     unfinished.write_text(html, encoding="utf-8")
     unfinished.replace(page)
     return page
-
-
-def _in_words(section: Section, score: Score) -> Section:
-    """The same with the score's own unit in its facts, and its name in its pictures."""
-    if score == Score():
-        return section
-    for drawing in section.drawings:
-        for figure in filter(None, (drawing.wide, drawing.narrow)):
-            rename(figure, score.words)
-    units = {"mm": score.unit}
-    facts = {key: replace(fact, unit=units.get(fact.unit, fact.unit)) for key, fact in section.facts.items()}
-    return replace(section, facts=facts)
 
 
 def _emptied(folder: Path) -> Path:

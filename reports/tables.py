@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from proxy_tasks.kind import Score
 from reports.axes import AXES
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class Table:
         assert all(set(row) <= known for row in rows), f"table {name} has a row with a key that no column has"
         return cls(name, columns, rows)
 
+    def in_words(self, score: Score) -> Table:
+        """The same with headings that speak of this score, where it is not L_error in millimetres."""
+        columns = (replace(column, heading=score.words(column.heading)) for column in self.columns)
+        return replace(self, columns=tuple(columns))
+
     def _repr_html_(self) -> str:
         """So that a notebook shows it as the page does."""
         return str(html_table(self))
@@ -94,6 +100,11 @@ class Fact:
     digits: str = ""
     unit: str = ""
 
+    def in_words(self, score: Score) -> Fact:
+        """The same in the words of this score, and in its unit."""
+        value = score.words(self.value) if isinstance(self.value, str) else self.value
+        return Fact(value, self.digits, score.unit if self.unit == "mm" else self.unit)
+
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
@@ -103,6 +114,15 @@ class Drawing:
     alt: str
     wide: Figure
     narrow: Figure | None = None
+
+    def in_words(self, score: Score) -> Drawing:
+        """The same with texts that speak of this score, where it is not L_error in millimetres."""
+        if score != Score():
+            from reports.figures.style import rename
+
+            for figure in filter(None, (self.wide, self.narrow)):
+                rename(figure, score.words)
+        return replace(self, alt=score.words(self.alt))
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """So that a notebook shows it, at the width that it has on the page."""
@@ -133,6 +153,15 @@ class Section:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     tables: Sequence[Table] = ()
     drawings: Sequence[Drawing] = ()
+
+    def in_words(self, score: Score) -> Section:
+        """The same in the words of this score, and in its unit; keys and numbers stay as they are."""
+        if score == Score():
+            return self
+        facts = {key: fact.in_words(score) for key, fact in self.facts.items()}
+        tables = tuple(table.in_words(score) for table in self.tables)
+        drawings = tuple(drawing.in_words(score) for drawing in self.drawings)
+        return replace(self, facts=facts, tables=tables, drawings=drawings)
 
     def table(self, name: str) -> Table:
         """Its table of that name; StopIteration where there is none."""

@@ -4,6 +4,7 @@
     python -m space --budget 5.1GFLOPs --max-depth 4,8,24,4 --free-widths --json
     python -m space --budget 5.1GFLOPs --max-params 20M --max-activations 1x
     python -m space --budget 5.1GFLOPs --max-latency 1.2x --latency-table FILE
+    python -m space --budget 0.5GFLOPs --outputs 2          networks that answer with two numbers
 
 Under a second for the default space; caps are counted in some more, the first time. All that is written
 are the indexes behind the counts, some megabytes in the cache ($JMLR_NAS_CACHE, else ~/.cache/jmlr-nas).
@@ -21,6 +22,7 @@ from space.feasible import FeasibleSet
 from space.flags import (
     add_budget_flags,
     add_cap_flags,
+    add_outputs_flag,
     add_space_flags,
     budget_from,
     cap_texts,
@@ -58,7 +60,9 @@ def _parser() -> Parser:
         prog="python -m space", description="Size of a feasible set, where its FLOPs go, a few samples."
     )
     add_budget_flags(parser.add_argument_group("the budget"))
-    add_space_flags(parser.add_argument_group("the space, for all stages or for each"))
+    space = parser.add_argument_group("the space, for all stages or for each")
+    add_space_flags(space)
+    add_outputs_flag(space)
     caps = parser.add_argument_group("caps beside the budget")
     add_cap_flags(caps)
     caps.add_argument(

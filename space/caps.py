@@ -2,8 +2,8 @@
 
 Equal FLOPs are not equal networks: of uniform architectures at 5.1 GFLOPs, 98 % have from 6.5 to 68 million
 parameters and from 4.4 to 12.2 million activations. Both are counted from the same plan as FLOPs
-(space/cost.py), at 256x256 and 6,100 outputs; an activation is an element of a convolution's output
-(Radosavovic et al. 2020, section 3).
+(space/cost.py), at 256x256 and with the space's number of outputs; an activation is an element of a
+convolution's output (Radosavovic et al. 2020, section 3).
 Latency is what a model of one device predicts (space/latency.py).
 
 A cap is written as a number with its unit, or relative to the control of the search: "30M", "12ms", "1.2x".
@@ -26,6 +26,7 @@ from space.arch import ArchSpec
 from space.cost import ACTIVATIONS, PARAMS, Tables, tables, total
 from space.design import Space
 from space.latency import LatencyModel
+from space.plan import OUTPUTS
 
 NAMES = ("params", "activations", "latency")
 _NUMBER = re.compile(r"([0-9]+\.?[0-9]*(?:e[+-]?[0-9]{1,2})?|\.[0-9]+(?:e[+-]?[0-9]{1,2})?)\s*([a-zµ]*)")
@@ -58,15 +59,24 @@ class Caps:
 
     @classmethod
     def parse(
-        cls, texts: Mapping[str, str | None], control: ArchSpec, model: LatencyModel | None = None
+        cls,
+        texts: Mapping[str, str | None],
+        control: ArchSpec,
+        model: LatencyModel | None = None,
+        outputs: int = OUTPUTS,
     ) -> Caps:
-        """Caps from what a person wrote for each of NAMES; "1.2x" is 1.2 times what `control` has."""
+        """Caps from what a person wrote for each of NAMES; "1.2x" is 1.2 times what `control` has.
+
+        outputs: of the networks
+        """
         given = {name: text for name in NAMES if (text := texts.get(name)) is not None}
         if "latency" not in given:
             model = None
         elif model is None:
             cls(latency=1.0)  # which says what is missing
-        values: dict[str, Any] = {name: _read(name, text, control, model) for name, text in given.items()}
+        values: dict[str, Any] = {
+            name: _read(name, text, control, model, outputs) for name, text in given.items()
+        }
         return cls(**values, model=model)
 
     @property
@@ -98,7 +108,7 @@ class Caps:
                 assert self.model is not None, "a cap on latency has a model"
                 yield latency_parts(self.model, space), max(1, math.floor(most * NANOSECONDS))
             else:
-                yield tables(space.block, space.width_choices, _MEASURES[name]), int(most)
+                yield tables(space.block, space.width_choices, _MEASURES[name], space.outputs), int(most)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], model: LatencyModel | None = None) -> Caps:
@@ -144,7 +154,7 @@ def most_of(name: str, value: float, *, up: bool = False) -> str:
     return f"{number:.4g}{unit}"
 
 
-def _read(name: str, text: str, control: ArchSpec, model: LatencyModel | None) -> int | float:
+def _read(name: str, text: str, control: ArchSpec, model: LatencyModel | None, outputs: int) -> int | float:
     """One cap, absolute; ValueError, one sentence, for what is none."""
     match = _NUMBER.fullmatch(text.strip().lower())
     units = _SECONDS if name == "latency" else _COUNTS
@@ -157,7 +167,7 @@ def _read(name: str, text: str, control: ArchSpec, model: LatencyModel | None) -
         most = number * Fraction(10) ** units[match[2]]
         return float(most) if name == "latency" else math.floor(most)
     if name != "latency":
-        return math.floor(number * total(control.plan(), _MEASURES[name]))
+        return math.floor(number * total(control.plan(outputs), _MEASURES[name]))
     assert model is not None, "a cap on latency has a model"
     own = float(model(control.block, np.array([[*control.depths, *control.widths]]))[0])
     return math.ceil(float(number) * own * 1000) / 1000  # up to a microsecond, so that 1x keeps the control

@@ -226,7 +226,9 @@ class Tables:
     further: tuple[Ints, ...]  # four int64 (widths,)
 
 
-def tables(block: str, width_choices: Sequence[Sequence[int]], measure: Measure = MACS) -> Tables:
+def tables(
+    block: str, width_choices: Sequence[Sequence[int]], measure: Measure = MACS, outputs: int = OUTPUTS
+) -> Tables:
     """The parts for every combination of neighbouring stages' widths."""
     first, further = [], []
     cin = np.array([STEM_OUT])
@@ -236,7 +238,7 @@ def tables(block: str, width_choices: Sequence[Sequence[int]], measure: Measure 
         first.append(block_cost(block, stage, 0, cin[:, None], width, entry, measure))
         further.append(block_cost(block, stage, 1, out, width, inside, measure))
         cin = out
-    first[-1] = first[-1] + measure.linear(build_head(cin))
+    first[-1] = first[-1] + measure.linear(build_head(cin, outputs))
     return Tables(stem_cost(measure, INPUT_SIZE), tuple(first), tuple(further))
 
 

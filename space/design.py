@@ -20,17 +20,21 @@ from itertools import accumulate
 from typing import Any, TypeAlias
 
 from space.arch import ArchSpec
-from space.plan import EXPANSION, STAGES
+from space.plan import EXPANSION, OUTPUTS, STAGES
 
 PerStage: TypeAlias = int | tuple[int, ...]  # one bound for all four stages, or one for each
 
 _MOST_CHOICES = 1024  # values of one width; the index's keys and its sums stay inside 64 bits
-_DEEPEST, _WIDEST = 1000, 16384
+_DEEPEST, _WIDEST, _MOST_OUTPUTS = 1000, 16384, 10**6
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Ranges (inclusive) of the four stages' depths and widths, their step and their tie."""
+    """Ranges (inclusive) of the four stages' depths and widths, their step and their tie.
+
+    `outputs` is the size of the last linear layer, which every architecture has and every count holds; it is
+    the task's.
+    """
 
     block: str = "basic"
     min_depth: PerStage = 1
@@ -39,12 +43,15 @@ class Space:
     max_width: PerStage = 512
     width_step: int = 8
     free_widths: bool = False
+    outputs: int = OUTPUTS
 
     def __post_init__(self) -> None:
         if self.block not in EXPANSION:
             raise ValueError(f"a space's block is one of {', '.join(EXPANSION)}, not {self.block!r}")
         if not _whole(self.width_step) or not 1 <= self.width_step <= _WIDEST:
             raise ValueError(f"width_step is a whole number from 1 to {_WIDEST}, not {self.width_step!r}")
+        if not _whole(self.outputs) or not 1 <= self.outputs <= _MOST_OUTPUTS:
+            raise ValueError(f"outputs is a whole number from 1 to {_MOST_OUTPUTS}, not {self.outputs!r}")
         for name, most in _BOUNDS.items():
             object.__setattr__(self, name, _per_stage(name, getattr(self, name), most))
         for stage, depths in enumerate(self.depth_choices, start=1):
@@ -142,7 +149,11 @@ class Space:
         return Space(**kept)
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        """Plain values; without the outputs where they are the usual ones, as spaces had them before."""
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        if self.outputs == OUTPUTS:
+            del values["outputs"]
+        return values
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Space:

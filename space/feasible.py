@@ -91,13 +91,17 @@ class FeasibleSet:
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def __contains__(self, spec: ArchSpec) -> bool:
-        return spec in self.space and spec.macs() in self.budget and self.too_much(spec) is None
+        return spec in self.space and self.macs(spec) in self.budget and self.too_much(spec) is None
+
+    def macs(self, spec: ArchSpec) -> int:
+        """Multiply-adds of an architecture as the budget counts them: with the space's outputs."""
+        return spec.macs(outputs=self.space.outputs)
 
     def holds(self, rows: Ints) -> Mask:
         """(n,) whether each architecture of a table, (n, 8), is in the set."""
         rows = np.asarray(rows)
         inside = holds(self.space, rows)
-        macs = costs(self.space.block, rows[inside])
+        macs = costs(self.space.block, rows[inside], outputs=self.space.outputs)
         inside[inside] = (macs >= self.budget.low) & (macs <= self.budget.high)
         if self._capped:
             inside[inside] = self._capped.holds(positions_of(self.space, rows[inside]))
@@ -142,9 +146,10 @@ class FeasibleSet:
         """The centre of an architecture's cell; from_unit takes it back exactly."""
         if spec not in self.space:
             raise ValueError(f"{spec.id} is not in the set: it lies outside its space, {self.space}")
-        if spec.macs() not in self.budget:
+        if self.macs(spec) not in self.budget:
             raise ValueError(
-                f"{spec.id} is not in the set: it costs {rounded_flops(spec.macs())}, outside {self.budget}"
+                f"{spec.id} is not in the set: it costs {rounded_flops(self.macs(spec))}, outside "
+                f"{self.budget}"
             )
         if too_much := self.too_much(spec):
             raise ValueError(f"{spec.id} is not in the set: it has {too_much}")
@@ -176,21 +181,25 @@ class FeasibleSet:
 def _why_empty(halves: Halves, budget: Budget) -> str:
     cheapest, dearest = closest(halves, 0, above=True), closest(halves, 2**53, above=False)
     assert cheapest is not None and dearest is not None, "a space is never empty"
-    if cheapest.macs() > budget.high:
+
+    def macs(spec: ArchSpec) -> int:
+        return spec.macs(outputs=halves.space.outputs)
+
+    if macs(cheapest) > budget.high:
         return (
             f"no architecture of the space fits {budget} at 256x256: the smallest, {cheapest.id}, needs "
-            f"{rounded_flops(cheapest.macs())}; raise the budget or lower min_depth, min_width or width_step"
+            f"{rounded_flops(macs(cheapest))}; raise the budget or lower min_depth, min_width or width_step"
         )
-    if dearest.macs() < budget.low:
+    if macs(dearest) < budget.low:
         return (
             f"no architecture of the space is as large as {budget} at 256x256: the largest, {dearest.id}, "
-            f"has {rounded_flops(dearest.macs())}; lower the budget or raise max_depth or max_width"
+            f"has {rounded_flops(macs(dearest))}; lower the budget or raise max_depth or max_width"
         )
     below, above = closest(halves, budget.low, above=False), closest(halves, budget.high, above=True)
     assert below is not None and above is not None, "the window lies between two architectures"
     return (
         f"no architecture of the space lies within {budget}: the nearest are {below.id} with "
-        f"{below.macs():,} FLOPs and {above.id} with {above.macs():,}; raise the tolerance or move the budget"
+        f"{macs(below):,} FLOPs and {above.id} with {macs(above):,}; raise the tolerance or move the budget"
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from space.budget import TOLERANCE, Budget
 from space.caps import EXAMPLES, Caps, flag
 from space.design import Space
-from space.plan import EXPANSION
+from space.plan import EXPANSION, OUTPUTS
 
 if TYPE_CHECKING:
     from space.feasible import FeasibleSet
@@ -54,6 +54,12 @@ def add_space_flags(parser: Any) -> None:
     parser.add_argument("--free-widths", action="store_true", default=None, help=help_)
 
 
+def add_outputs_flag(parser: Any) -> None:
+    """`parser` is an ArgumentParser or a group of one."""
+    help_ = f"of the last linear layer, which the task has (default {OUTPUTS:,}, those of JMLR)"
+    parser.add_argument("--outputs", metavar="N", help=help_)
+
+
 def add_cap_flags(parser: Any) -> None:
     """`parser` is an ArgumentParser or a group of one."""
     for name, meaning in _CAPS.items():
@@ -85,14 +91,15 @@ def capped(window: FeasibleSet, texts: Mapping[str, str], model: LatencyModel | 
 
     if not texts:
         return window
-    return window.within(Caps.parse(texts, find_control(window)[0], model))
+    return window.within(Caps.parse(texts, find_control(window)[0], model, window.space.outputs))
 
 
 def space_fields(args: argparse.Namespace) -> dict[str, Any]:
     """Those of Space's fields that were given, as to_dict would write them; ValueError for no numbers."""
-    given = {name: getattr(args, name, None) for name in (*_RANGES, "width_step", "block", "free_widths")}
+    names = (*_RANGES, "width_step", "block", "free_widths", "outputs")
+    given = {name: getattr(args, name, None) for name in names}
     fields = {name: value for name, value in given.items() if value is not None}
-    for name in fields.keys() & {*_RANGES, "width_step"}:
+    for name in fields.keys() & {*_RANGES, "width_step", "outputs"}:
         fields[name] = _whole_numbers(name, fields[name])
     return fields
 

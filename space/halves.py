@@ -74,7 +74,7 @@ def split(space: Space, parts: Tables | None = None) -> Halves:
             f"a space of {space.size:.1e} architectures is too large to be counted in minutes: "
             f"raise width_step (now {space.width_step}) or narrow the ranges"
         )
-    parts = parts or tables(space.block, space.width_choices)
+    parts = parts or tables(space.block, space.width_choices, outputs=space.outputs)
     more = [_further(parts, space, stage) for stage in range(4)]
     first = [_tied(parts, space, stage) for stage in range(4)]
     return Halves(

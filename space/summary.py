@@ -11,6 +11,7 @@ from space.arrays import Floats
 from space.cost import part_costs
 from space.design import Space
 from space.feasible import FeasibleSet
+from space.plan import OUTPUTS
 
 DRAWS = 20_000  # for the shares; a mean share is then known to about 0.1 %
 DRAWS_CAPPED = 2_000  # where most draws of the window break a cap; known to 0.3 %
@@ -24,7 +25,8 @@ def summarise(feasible: FeasibleSet, samples: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     chosen = feasible.draw(samples, rng)
     draws = DRAWS_CAPPED if feasible.caps else DRAWS
-    parts = part_costs(feasible.space.block, feasible.draw_array(draws, rng))
+    outputs = feasible.space.outputs
+    parts = part_costs(feasible.space.block, feasible.draw_array(draws, rng), outputs=outputs)
     whole = sum(parts.values())
     return {
         "space": feasible.space.to_dict(),
@@ -36,9 +38,10 @@ def summarise(feasible: FeasibleSet, samples: int, seed: int) -> dict[str, Any]:
         "left": feasible.left,
         "draws": draws,
         "shares": {name: _share(macs / whole) for name, macs in parts.items()},
-        "samples": [_describe(spec) for spec in chosen],
+        "samples": [_describe(spec, outputs) for spec in chosen],
         "references": {
-            name: _describe(spec) | {"outside": _outside(spec, feasible)} for name, spec in REFERENCES.items()
+            name: _describe(spec, outputs) | {"outside": _outside(spec, feasible)}
+            for name, spec in REFERENCES.items()
         },
     }
 
@@ -56,8 +59,9 @@ def _outside(spec: ArchSpec, feasible: FeasibleSet) -> str | None:
     return None if spec in feasible else "caps"
 
 
-def _describe(spec: ArchSpec) -> dict[str, Any]:
-    costs = {"macs": spec.macs(), "params": spec.params(), "activations": spec.activations()}
+def _describe(spec: ArchSpec, outputs: int) -> dict[str, Any]:
+    costs = {"macs": spec.macs(outputs=outputs), "params": spec.params(outputs)}
+    costs["activations"] = spec.activations()
     return spec.to_dict() | {"id": spec.id} | costs
 
 
@@ -98,7 +102,8 @@ def describe_space(space: Space) -> str:
     depths = _ranges(space.depth_choices)
     widths = _ranges(space.width_choices)
     tie = "" if space.free_widths else ", never decreasing"
-    return f"{space.block} blocks, depths {depths}, widths {widths} by {space.width_step}{tie}"
+    head = "" if space.outputs == OUTPUTS else f", {space.outputs:,} outputs"
+    return f"{space.block} blocks, depths {depths}, widths {widths} by {space.width_step}{tie}{head}"
 
 
 def _ranges(choices: tuple[range, ...]) -> str:

@@ -80,6 +80,7 @@ TABLE = {
         STANDIN --out new --objective-args junk | 2 | is no JSON object
         STANDIN --out new --objective-args '{{"colour": 1}}' | 2 | does not take the arguments
         STANDIN --out new --data {absent} | 2 | --data is not read by an --objective
+        STANDIN --out new --task jmlr | 2 | --task is not read by an --objective
         SEARCH --out new --objective no.such:Thing | 2 | there is no objective
         SEARCH --out new --objective junk | 2 | there is no objective
         SEARCH --out new --objective '' | 2 | there is no objective

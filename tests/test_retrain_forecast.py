@@ -18,7 +18,7 @@ def run(tmp_path, wcpa_of_ten):
 @pytest.fixture
 def second_a_step(monkeypatch):
     """Every step of every network takes a second."""
-    monkeypatch.setattr(forecast, "step_seconds", lambda arch, proxy, device, most: 1.0)
+    monkeypatch.setattr(forecast, "step_seconds", lambda arch, proxy, device, most, outputs: 1.0)
 
 
 def test_a_dry_run_tells_hours_and_memory_and_writes_nothing(run, capsys):

@@ -141,7 +141,7 @@ def test_a_cpu_times_part_of_a_large_batch_and_scales_it(monkeypatch):
 
     batches, clock = [], iter(range(100))
 
-    def step_of(arch, proxy, batch, device):
+    def step_of(arch, proxy, batch, device, outputs):
         batches.append(batch)
         return lambda: None
 

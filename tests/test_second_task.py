@@ -12,6 +12,7 @@ import torch
 
 from proxy_tasks.kind import DEFAULT, Score, find_kind
 from proxy_tasks.proxy import Proxy
+from space import ArchSpec, Budget
 
 pytest.importorskip("sklearn", reason="the example's data come with scikit-learn")
 
@@ -48,6 +49,30 @@ def test_the_record_says_which_task_and_what_its_score_is(searched):
     }
     assert about["data"]["images"] == 1797 and about["data"]["outputs"] == 2
     assert 0 < about["baseline_l_error_mm"] < 60
+
+
+def test_its_budget_and_costs_count_its_own_two_outputs(searched, tmp_path):
+    from nas.export.from_run import open_source
+    from nas.record.run_dir import outputs_counted
+    from nas.record.select import select
+    from nas.record.store import Store
+    from reports.run import Run
+    from reports.sections import answer, redistribution
+
+    about = json.loads((searched / "run.json").read_text())
+    assert outputs_counted(about) == 2 and outputs_counted({"space": {}}) == 6100  # of runs before
+    budget = Budget(about["budget"]["target"], about["budget"]["tolerance"])
+    records = Store.open(searched).records()
+    for r in records:
+        assert (r.macs, r.params) == (r.arch.macs(outputs=2), r.arch.params(2)) and r.macs in budget
+    best = json.loads((searched / "best" / "best.json").read_text())
+    arch = ArchSpec.from_dict(best["arch"])
+    assert best["params"] == arch.params(2) and open_source(str(searched)).outputs == 2
+    run, selection = Run.open(searched), select(records)
+    shown = [row["mparams"] for row in answer.section(run, selection).table("ranking").rows]
+    assert best["params"] / 1e6 in shown
+    head = next(r for r in redistribution.section(run, selection).tables[0].rows if r["part"] == "head")
+    assert head["best"] == pytest.approx(100 * 2 * arch.widths[3] / arch.macs(outputs=2))
 
 
 def test_the_status_speaks_of_degrees(searched, capsys):
@@ -149,11 +174,18 @@ def test_a_task_that_offers_no_predictions_is_refused_in_a_sentence(searched, mo
 def test_the_report_shows_its_ensemble_and_says_that_it_tells_no_errors_by_kind(searched, tmp_path):
     from nas.ensemble.__main__ import main as ensemble
     from nas.predict.__main__ import main as predict
+    from reports import fidelity
+    from reports.build import gather
     from reports.run import Run
     from reports.sections import errors, final
 
     quiet = ["--device", "cpu", "--quiet"]
     assert ensemble([str(searched), *quiet]) == 0
+    (facts, *_) = [s for s in gather(Run.open(searched), tmp_path) if s.key == "answer"]
+    assert facts.facts["best_mm"].unit == "degrees"
+    assert "angle error (degrees)" in [c.heading for c in facts.table("ranking").columns]
+    by_epoch = fidelity.by_epoch(Run.open(searched))
+    assert by_epoch.columns[-1].heading == "Regret (degrees)"
     section = final.section(Run.open(searched))
     for name in ("retrained", "ensemble"):
         table = section.table(name)

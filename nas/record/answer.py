@@ -51,8 +51,8 @@ def _costs(e: Estimate, latencies: Latencies) -> str:
     found = figures(e, latencies)
     shown = [
         f"{found['gflops']:.3f}",
-        f"{e.arch.params() / 1e6:.2f} M",
-        f"{e.arch.activations() / 1e6:.2f} M",
+        f"{e.params / 1e6:.2f} M",
+        f"{e.activations / 1e6:.2f} M",
     ]
     if latencies.measured:
         ms = latencies.ms(e.arch)

@@ -90,8 +90,8 @@ def figures(e: Estimate, latencies: Latencies) -> dict[str, float | None]:
     """An architecture's costs as numbers, for JSON."""
     return {
         "gflops": e.macs / 1e9,
-        "params": e.arch.params(),
-        "activations": e.arch.activations(),
+        "params": e.params,
+        "activations": e.activations,
         "latency_ms": latencies.ms(e.arch),
     }
 

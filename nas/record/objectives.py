@@ -17,6 +17,7 @@ import numpy as np
 from space.arch import ArchSpec
 from space.arrays import Floats, Ints
 from space.cost import ACTIVATIONS, PARAMS, costs
+from space.plan import OUTPUTS
 
 if TYPE_CHECKING:
     from space.latency import LatencyModel
@@ -32,6 +33,7 @@ class Cost:
 
     name: str
     table: LatencyModel | None = None
+    outputs: int = OUTPUTS  # of the networks
 
     def __post_init__(self) -> None:
         if self.name == "latency" and self.table is None:
@@ -48,7 +50,7 @@ class Cost:
         """(n,) costs in `unit` of architectures of `block` blocks, (n, 8): d_1..d_4, w_1..w_4."""
         if self.table is not None:
             return self.table(block, rows)
-        found: Floats = costs(block, rows, _MEASURES[self.name]) / 1e6
+        found: Floats = costs(block, rows, _MEASURES[self.name], outputs=self.outputs) / 1e6
         return found
 
     def of(self, arch: ArchSpec) -> float:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from proxy_tasks.locks import HeldError, is_held, locked
 from space.commandline import sentence_of
 from space.files import read_object, write_json
 from space.outputs import foreign, named, require_place
+from space.plan import OUTPUTS
 from space.shape import misfit
 
 FORMAT = 1  # of run.json; runs that name none are of this one too
@@ -35,7 +36,7 @@ _SHAPE = {  # what readers of run.json rely on, where it is there; older and sim
     "config?": dict,
     "seed?": int,
     "budget?": {"target": int, "tolerance": float},
-    "space?": dict,
+    "space?": {"outputs?": int},
     "caps?": dict,
     "seed_archs?": [_ARCH],
     "proxy?": dict,
@@ -46,6 +47,11 @@ _SHAPE = {  # what readers of run.json rely on, where it is there; older and sim
     "baseline_l_error_mm?": (None, float),
     "versions?": dict,
 }
+
+
+def outputs_counted(about: Mapping[str, Any]) -> int:
+    """Outputs of the networks whose costs a run.json counts; one that says nothing has JMLR's."""
+    return int((about.get("space") or {}).get("outputs", OUTPUTS))
 
 
 class RunError(ValueError):

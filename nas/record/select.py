@@ -56,6 +56,8 @@ class Estimate:
     values: tuple[float, ...]  # what the mean is of: re-runs where there are any, else the one run
     rerun: bool
     every: tuple[float, ...] = ()  # of all its runs, the lucky one that made it a finalist among them
+    params: int = 0
+    activations: int = 0
 
     @property
     def mean(self) -> float:
@@ -144,7 +146,18 @@ def _estimate(group: list[TrialRecord]) -> Estimate:
     values = tuple(float(r.l_error_mm) for r in used if r.l_error_mm is not None)
     role = "control" if is_control else "proposal"
     every = tuple(float(r.l_error_mm) for r in group if r.l_error_mm is not None)
-    return Estimate(first.arch, name, first.macs, first.fidelity, role, values, bool(again), every)
+    return Estimate(
+        first.arch,
+        name,
+        first.macs,
+        first.fidelity,
+        role,
+        values,
+        bool(again),
+        every,
+        first.params,
+        first.activations,
+    )
 
 
 def final_fidelity(records: Sequence[TrialRecord]) -> str | None:

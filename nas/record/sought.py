@@ -8,7 +8,7 @@ from typing import Any
 from nas.record.costs import Latencies
 from nas.record.front import CostOf, Front, front_of
 from nas.record.objectives import Cost, second_of
-from nas.record.run_dir import RunDir
+from nas.record.run_dir import RunDir, outputs_counted
 from nas.record.select import Selection
 from space import ArchSpec
 from space.latency import LatencyTable
@@ -19,7 +19,8 @@ def cost_sought(run: RunDir, about: Mapping[str, Any]) -> Cost | None:
     second = second_of(about.get("config", {}).get("objectives", "l_error"))
     if second is None:
         return None
-    return Cost(second, LatencyTable.load(run.latency_table) if second == "latency" else None)
+    table = LatencyTable.load(run.latency_table) if second == "latency" else None
+    return Cost(second, table, outputs_counted(about))
 
 
 def best_known(cost: Cost, latencies: Latencies) -> CostOf:

@@ -44,12 +44,13 @@ def cost(jobs: Sequence[RetrainJob], place: Place) -> Cost:
     device = torch.device(place.device)
     images = _images(first)
     seconds_per_run(first.proxy, images, 1.0)  # refused before anything is timed
-    step = step_seconds(first.arch, first.proxy, device, most=CPU_IMAGES) / place.processes
+    outputs = find_kind(first.task).outputs
+    step = step_seconds(first.arch, first.proxy, device, CPU_IMAGES, outputs) / place.processes
     each = seconds_per_run(first.proxy, images, step) / 3600
-    hours = tuple(each * job.arch.macs() / first.arch.macs() for job in jobs)
+    hours = tuple(each * job.arch.macs(outputs=outputs) / first.arch.macs(outputs=outputs) for job in jobs)
     share = first.proxy.replace(batch=max(1, first.proxy.batch // place.processes))
     calibration = Calibration() if place.gpu else Calibration(fixed_bytes=CPU_BYTES)
-    memory = max(peak_bytes(job.arch, share, calibration) for job in jobs)
+    memory = max(peak_bytes(job.arch, share, calibration, outputs) for job in jobs)
     kind = "GPU" if place.gpu else "CPU process"
     where = f"{place.processes} {kind}{'s' if place.gpu and place.processes > 1 else ''}"
     return Cost(len(jobs), hours, sum(hours) / max(1, place.at_once), memory, where)

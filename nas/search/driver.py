@@ -93,7 +93,7 @@ class Driver:
         self._recent: deque[str | None] = deque(maxlen=RECENT)  # why runs failed, None for one that did not
         self._seeds: dict[tuple[str, str], set[int]] = {}
         self._seconds: deque[float] = deque(maxlen=50)  # of the latest complete runs at the base fidelity
-        self.pace = Pace(plan.control, plan.table)
+        self.pace = Pace(plan.control, plan.table, plan.space.outputs)
         self._short_of_time = False
         self._among: Any = race if plan.cost is None else FrontRace(plan.cost)
         self._rounds: list[Round] = []
@@ -346,8 +346,8 @@ class Driver:
             "fidelity": proxy.id,
             "epochs": proxy.epochs,
             "intervals": proxy.validations,
-            "macs": arch.macs(),
-            "params": arch.params(),
+            "macs": self.plan.feasible.macs(arch),
+            "params": arch.params(self.plan.space.outputs),
             "activations": arch.activations(),
         }
 

@@ -58,6 +58,8 @@ def to_config(given: argparse.Namespace) -> SearchConfig:
         )
     if "objective" in values and "data" in values:
         raise ValueError("--data is not read by an --objective, which brings its own: leave one of them out")
+    if "objective" in values and "task" in values:
+        raise ValueError("--task is not read by an --objective, which is one itself: leave one of them out")
     return SearchConfig(**values)
 
 

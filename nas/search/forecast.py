@@ -87,7 +87,8 @@ def forecast(
     each = seconds_per_run(plan.proxy, images, 1.0)  # in steps, before any is timed: it may be refused
     timed = timing(plan, threads)
     each *= timed.step_seconds
-    usual, *ends = Pace(plan.control, plan.table).usual(plan.feasible)
+    parameters = plan.control.params(plan.space.outputs)
+    usual, *ends = Pace(plan.control, plan.table, plan.space.outputs).usual(plan.feasible)
     seconds = device_seconds(plan, each, usual)
     in_cache = images * (1 + VALIDATION)
     runs = plan.runs_at_most()
@@ -102,16 +103,15 @@ def forecast(
         memory_bytes=largest_peak(plan, timed.calibration),
         memory_measured=timed.calibration.measured,
         device=timed.device,
-        checkpoint_bytes=plan.control.params() * 8,
-        disk_bytes=slots * CHECKPOINTS * plan.control.params() * 8
-        + sum(runs.values()) * (STORE_BYTES + CURVE_BYTES),
+        checkpoint_bytes=parameters * 8,
+        disk_bytes=slots * CHECKPOINTS * parameters * 8 + sum(runs.values()) * (STORE_BYTES + CURVE_BYTES),
         cache_bytes=in_cache * kind.kept_bytes(plan.proxy),
     )
 
 
 def seconds_per_step(plan: Plan, device: object) -> float:
     """Median of a few training steps of the control; a CPU's are timed on part of a large batch."""
-    return step_seconds(plan.control, plan.proxy, device)
+    return step_seconds(plan.control, plan.proxy, device, outputs=plan.space.outputs)
 
 
 def device_seconds(plan: Plan, each: float, usual: float = 1.0) -> float:

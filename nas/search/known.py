@@ -18,6 +18,7 @@ from nas.record.run_dir import RunDir, RunError
 from nas.record.store import KNOWN, Store
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec, FeasibleSet
+from space.plan import OUTPUTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class KnownRun:
     curve: tuple[float, ...]  # at each validation, mm
     source: str  # the folder or file that holds it
 
-    def entry(self, proxy: Proxy) -> dict[str, Any]:
-        """The `job` attribute of its trial."""
+    def entry(self, proxy: Proxy, outputs: int) -> dict[str, Any]:
+        """The `job` attribute of its trial; outputs: of the networks whose costs are counted."""
         return {
             "role": "known",
             "round": 0,
@@ -42,8 +43,8 @@ class KnownRun:
             "fidelity": proxy.id,
             "epochs": proxy.epochs,
             "intervals": proxy.validations,
-            "macs": self.arch.macs(),
-            "params": self.arch.params(),
+            "macs": self.arch.macs(outputs=outputs),
+            "params": self.arch.params(outputs),
             "activations": self.arch.activations(),
             "by": self.source,
         }
@@ -76,7 +77,7 @@ def read(path: str, proxy: Proxy, feasible: FeasibleSet) -> Source:
     if not inside:
         raise ValueError(
             f"--warm-start {path} has no architecture of this search's set: {found[0].arch.id} has "
-            f"{found[0].arch.macs() / 1e9:.3f} GFLOPs; give the same --budget and space"
+            f"{feasible.macs(found[0].arch) / 1e9:.3f} GFLOPs; give the same --budget and space"
         )
     return Source(path, data, inside)
 
@@ -111,7 +112,7 @@ def _of_a_table(path: Path, proxy: Proxy) -> tuple[str, list[KnownRun], set[str]
     return own[0]["data"] if own else "", runs, {r["proxy"] for r in rows}
 
 
-def enter(store: Store, sources: Sequence[Source], proxy: Proxy, data: str) -> None:
+def enter(store: Store, sources: Sequence[Source], proxy: Proxy, data: str, outputs: int = OUTPUTS) -> None:
     """Write what is known into the store, once; RunError where it was trained on other data."""
     for source in sources:
         if source.data != data:
@@ -124,4 +125,4 @@ def enter(store: Store, sources: Sequence[Source], proxy: Proxy, data: str) -> N
         for run in (run for source in sources for run in source.runs):
             if (run.arch.id, run.seed) not in there:
                 there.add((run.arch.id, run.seed))
-                store.add_known(run.entry(proxy), run.l_error_mm, run.curve)
+                store.add_known(run.entry(proxy, outputs), run.l_error_mm, run.curve)

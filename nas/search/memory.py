@@ -39,14 +39,15 @@ ELSE = 2.5e9  # bytes of the machine for the driver, Ray, and whatever else a pe
 def cpu_slots(plan: Plan, memory: float) -> int:
     """Trials that train on the CPU at once in `memory` bytes; at least one."""
     specs = plan.feasible.draw(SAMPLE, np.random.default_rng(0))
-    largest = float(np.quantile([spec.params() for spec in specs], 0.99))
+    largest = float(np.quantile([spec.params(plan.space.outputs) for spec in specs], 0.99))
     return max(1, math.floor((memory - ELSE) / (CPU_WORKER + CPU_PARAMETER * largest)))
 
 
 def largest_peak(plan: Plan, calibration: Calibration) -> float:
     """The memory that all but one in a hundred architectures of the set stay within."""
     specs = plan.feasible.draw(SAMPLE, np.random.default_rng(0))
-    peaks = [max(f(s, plan.proxy, calibration) for f in (peak_bytes, scoring_bytes)) for s in specs]
+    facts = (plan.proxy, calibration, plan.space.outputs)
+    peaks = [max(f(spec, *facts) for f in (peak_bytes, scoring_bytes)) for spec in specs]
     return float(np.quantile(peaks, 0.99))
 
 
@@ -92,23 +93,25 @@ def calibrate(plan: Plan) -> Calibration:
     path = cache_root() / "memory" / f"{name}_{torch.__version__}_{how}.json"
     if path.exists():
         return Calibration(**json.loads(path.read_text()))
-    few, many = (_measure(plan.control, plan.proxy, batch) for batch in (16, 64))
+    few, many = (_measure(plan.control, plan.proxy, batch, plan.space.outputs) for batch in (16, 64))
     activations = plan.control.activations(plan.proxy.resolution)
     each = max(2.0, (many - few) / (48 * activations))
-    fixed = max(6e8, few - 16 * activations * each - plan.control.params() * PARAMETER_BYTES)
+    fixed = max(
+        6e8, few - 16 * activations * each - plan.control.params(plan.space.outputs) * PARAMETER_BYTES
+    )
     found = Calibration(each, fixed + 6e8, measured=True)  # the context is outside torch's own count
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(found))
     return found
 
 
-def _measure(spec: ArchSpec, proxy: Proxy, batch: int) -> float:
+def _measure(spec: ArchSpec, proxy: Proxy, batch: int, outputs: int) -> float:
     """Peak bytes that torch reserves over two training steps."""
     import torch
 
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    step = training_step(spec, proxy, batch, torch.device("cuda"))
+    step = training_step(spec, proxy, batch, torch.device("cuda"), outputs)
     step()
     step()
     peak = float(torch.cuda.max_memory_reserved())

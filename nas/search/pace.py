@@ -17,6 +17,7 @@ from space import ArchSpec, FeasibleSet
 from space.arrays import Floats, Ints
 from space.cost import ACTIVATIONS, MACS, costs
 from space.latency import LatencyTable
+from space.plan import OUTPUTS
 
 FEW = 8  # different networks, before their times say what a FLOP and an activation cost
 LATEST = 200  # runs that are remembered
@@ -26,8 +27,8 @@ DRAWS = 256  # of the set, for its mean
 class Pace:
     """Predicted times of runs at a search's own fidelity; the control's is the unit of `share`."""
 
-    def __init__(self, control: ArchSpec, table: LatencyTable | None = None) -> None:
-        self._table, self._block = table, control.block
+    def __init__(self, control: ArchSpec, table: LatencyTable | None = None, outputs: int = OUTPUTS) -> None:
+        self._table, self._block, self._outputs = table, control.block, outputs
         self._runs: deque[tuple[ArchSpec, float]] = deque(maxlen=LATEST)
         self._weights: Floats = np.array([0.5, 0.5])
         self._unit = 1.0 if table is None else table.of(control)
@@ -68,7 +69,7 @@ class Pace:
 
     def _relative(self, rows: Ints) -> Floats:
         """(n, 2) multiply-adds and activations by the control's."""
-        counts = [costs(self._block, rows, measure) for measure in (MACS, ACTIVATIONS)]
+        counts = [costs(self._block, rows, each, outputs=self._outputs) for each in (MACS, ACTIVATIONS)]
         found: Floats = np.stack(counts, axis=1) / self._counts
         return found
 

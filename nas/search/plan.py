@@ -21,6 +21,7 @@ from proxy_tasks.proxy import PROXIES, Proxy, find_proxy
 from space import ArchSpec, Budget, FeasibleSet, Space
 from space.caps import NAMES, Caps
 from space.latency import LatencyTable
+from space.plan import OUTPUTS
 from space.scale import find_control
 from space.specfile import read_spec, reference_name
 
@@ -100,27 +101,29 @@ def resolve(
     proxy: Proxy | None = None,
     seed_archs: Sequence[ArchSpec] | None = None,
     table: LatencyTable | None = None,
+    outputs: int = OUTPUTS,
 ) -> Plan:
     """The plan of `config` on a machine or cluster with `gpus`; ValueError with what would work instead.
 
     A resumed search gives the `proxy` and `seed_archs` that its run.json holds: their files may have changed.
+    `outputs` are those of the task's networks, which budget and caps count.
     """
     small = gpus == 0
     _one_of("--strategy", config.strategy, STRATEGIES)
     _one_of("--scheduler", config.scheduler, SCHEDULERS)
     _one_of("--launcher", config.launcher, LAUNCHERS)
-    cost = find_cost(config, table)
+    cost = find_cost(config, table, outputs)
     if cost is not None and config.strategy == "predictor":
         raise ValueError(
             f"--strategy predictor seeks one architecture and --objectives {config.objectives} a front: take "
             "tpe, gp or evolution"
         )
     budget = Budget.parse(config.budget, config.tolerance)
-    space = Space.from_dict(config.space)
+    space = Space.from_dict({**config.space, "outputs": outputs})
     proxy = proxy or _proxy_named(config.proxy or ("mini" if small else "short"))
     window = FeasibleSet(space, budget)
     control, name = find_control(window)
-    feasible = window.within(Caps.parse(_caps(config), control, table))
+    feasible = window.within(Caps.parse(_caps(config), control, table, outputs))
     if seed_archs is None:
         seed_archs = [find_arch(text, feasible) for text in config.seed_arch]
     race_epochs = config.race_epochs or (1.0 if small else 2.0)
@@ -153,7 +156,7 @@ def _caps(config: SearchConfig) -> dict[str, str | None]:
     return {name: getattr(config, f"max_{name}") for name in NAMES}
 
 
-def find_cost(config: SearchConfig, table: LatencyTable | None) -> Cost | None:
+def find_cost(config: SearchConfig, table: LatencyTable | None, outputs: int = OUTPUTS) -> Cost | None:
     """The objective beside L_error; ValueError for one that is unknown, or that does not go with the rest."""
     second = second_of(config.objectives)
     if second is None:
@@ -168,7 +171,7 @@ def find_cost(config: SearchConfig, table: LatencyTable | None) -> Cost | None:
             f"--objectives {config.objectives} does not go with --rounds 2: the space is narrowed to what is "
             "best by l_error alone"
         )
-    return Cost(second, table if second == "latency" else None)
+    return Cost(second, table if second == "latency" else None, outputs)
 
 
 def _one_of(flag: str, value: str, choices: Sequence[str]) -> None:
@@ -206,7 +209,8 @@ def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
     if arch not in feasible:
         budget = feasible.budget
         raise ValueError(
-            f"--seed-arch {text} ({arch.id}) has {arch.macs() / 1e9:.3f} GFLOPs and is not in the space "
-            f"between {budget.low / 1e9:.3f} and {budget.high / 1e9:.3f}: raise --tolerance or leave it out"
+            f"--seed-arch {text} ({arch.id}) has {feasible.macs(arch) / 1e9:.3f} GFLOPs and is not in the "
+            f"space between {budget.low / 1e9:.3f} and {budget.high / 1e9:.3f}: raise --tolerance or leave "
+            "it out"
         )
     return arch

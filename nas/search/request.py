@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.record.objectives import second_of
-from nas.record.run_dir import RunDir, RunError, newest
+from nas.record.run_dir import RunDir, RunError, newest, outputs_counted
 from nas.record.storage import require_storage, sqlite_file, without_password
 from nas.record.store import Store
 from nas.search import flags, known
@@ -22,6 +22,7 @@ from nas.trials.resources import NoRoom, Resources, check_address
 from nas.trials.trial import ObjectiveSpec
 from proxy_tasks.kind import find_kind
 from space.machine import cores, memory_bytes
+from space.plan import OUTPUTS
 
 RUNS = Path("runs")
 
@@ -106,11 +107,17 @@ def _require_here(config: SearchConfig, resources: Resources, gpus: int, dry_run
 
 def _plan(config: SearchConfig, run: RunDir, saved: dict[str, Any] | None, gpus: int) -> Plan:
     needed = second_of(config.objectives) == "latency" or config.max_latency is not None
-    table = find_table(config, run, resumed=saved is not None, needed=needed)
+    outputs = _outputs(config) if saved is None else outputs_counted(saved)
+    table = find_table(config, run, outputs, resumed=saved is not None, needed=needed)
     if saved is None:
-        return resolve(config, gpus=gpus, table=table)
+        return resolve(config, gpus=gpus, table=table, outputs=outputs)
     _, proxy, archs = read_request(run, saved)
-    return resolve(config, gpus=gpus, proxy=proxy, seed_archs=archs, table=table)
+    return resolve(config, gpus=gpus, proxy=proxy, seed_archs=archs, table=table, outputs=outputs)
+
+
+def _outputs(config: SearchConfig) -> int:
+    """Of the networks that budget and caps count; an objective that trains nothing has the default task's."""
+    return OUTPUTS if config.objective is not None else find_kind(config.task).outputs
 
 
 def _resources(config: SearchConfig, plan: Plan, gpus: int, share: float | None) -> Resources:

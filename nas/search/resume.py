@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.record.run_dir import RunDir, RunError
+from nas.record.run_dir import RunDir, RunError, outputs_counted
 from nas.record.storage import from_anywhere, without_password
 from nas.search.config import SearchConfig
 from nas.search.flags import fields_given
@@ -79,7 +79,8 @@ def meanings_of(saved: SearchConfig, proxy: Proxy, archs: list[ArchSpec], about:
     budget = Budget.parse(saved.budget, saved.tolerance)
 
     def same_archs(texts: tuple[str, ...]) -> bool:
-        feasible = FeasibleSet(Space.from_dict(saved.space), budget)
+        space = Space.from_dict({**saved.space, "outputs": outputs_counted(about)})
+        feasible = FeasibleSet(space, budget)
         return [find_arch(text, feasible) for text in texts] == archs
 
     return {

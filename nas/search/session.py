@@ -124,7 +124,7 @@ def _search(session: Session, start: Start) -> None:
         begins_anew = session.saved is not None and not store.records()
         if all(r.role == "known" for r in store.records()):
             sources = [known.read(path, plan.proxy, plan.feasible) for path in session.config.warm_start]
-            known.enter(store, sources, plan.proxy, about["data"]["fingerprint"])
+            known.enter(store, sources, plan.proxy, about["data"]["fingerprint"], plan.space.outputs)
         driver = Driver(plan, store, run.checkpoint)
         score = Score.of(about)
         display = Display(driver, stream, quiet=session.quiet, score=score)

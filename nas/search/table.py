@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from nas.search.config import SearchConfig
 
 
-def find_table(config: SearchConfig, run: RunDir, *, resumed: bool, needed: bool) -> LatencyTable | None:
+def find_table(
+    config: SearchConfig, run: RunDir, outputs: int, *, resumed: bool, needed: bool
+) -> LatencyTable | None:
     """The table of a search, None where there is none; ValueError for one of another device or version.
 
+    outputs  of the task's networks, whose last layer takes time too
     needed  something was asked for in milliseconds, so that its absence is an error; else a table in the
             cache helps to tell the time that runs will take
     """
@@ -31,7 +34,7 @@ def find_table(config: SearchConfig, run: RunDir, *, resumed: bool, needed: bool
     if config.latency_table is not None:
         table = read_here(Path(config.latency_table)).table
     else:
-        here = conditions_here(threads=cores(), block=config.space.get("block", "basic"))
+        here = conditions_here(threads=cores(), block=config.space.get("block", "basic"), outputs=outputs)
         if not needed:
             return _usable(table_file(here), config)
         table = find(here).table
@@ -39,6 +42,11 @@ def find_table(config: SearchConfig, run: RunDir, *, resumed: bool, needed: bool
         raise ValueError(
             f"the latency table is of {table.conditions.block} blocks, and the space has others: "
             "measure one with python -m proxy_tasks.latency calibrate --block"
+        )
+    if table.conditions.outputs != outputs:
+        raise ValueError(
+            f"the latency table is of networks with {table.conditions.outputs:,} outputs, and the task's "
+            f"have {outputs:,}: measure one with python -m proxy_tasks.latency calibrate --outputs {outputs}"
         )
     _require_cover(table, Space.from_dict(config.space))
     return table

@@ -19,14 +19,14 @@ from typing import Any
 from proxy_tasks.kind import VALIDATION_SHARE, Samples
 from proxy_tasks.proxy import Proxy
 from space.arch import ArchSpec
+from space.plan import OUTPUTS
 
 PARAMETER_BYTES = 12  # float32 weight, gradient, momentum
 MOMENT_BYTES = 4  # of a second moment, or of an average of the weights
 SCORED = 2048  # validation images scored together on a GPU
 CHUNK = 256  # of those, in one forward pass
 ALIVE = 0.25  # share of a network's activations that lie in memory at once in a forward pass
-OUTPUTS = 6100  # of a network; each takes its value, its target, and float64 copies for the pose
-OUTPUT_BYTES = 40
+OUTPUT_BYTES = 40  # of each output of a network: its value, its target, and float64 copies for the pose
 STEPS = 3  # timed, after one that is not
 CPU_BATCH = 32  # images of a step timed on a CPU: 512 at 256 pixels would take minutes and 10 GB
 VALIDATION = VALIDATION_SHARE / (1 - VALIDATION_SHARE)  # validation images for each training image
@@ -42,32 +42,32 @@ class Calibration:
     measured: bool = False
 
 
-def peak_bytes(spec: ArchSpec, proxy: Proxy, calibration: Calibration) -> float:
+def peak_bytes(spec: ArchSpec, proxy: Proxy, calibration: Calibration, outputs: int = OUTPUTS) -> float:
     """Predicted peak of one training run of `spec` under `proxy`."""
     activations = proxy.batch * spec.activations(proxy.resolution) * calibration.activation_bytes
-    return calibration.fixed_bytes + activations + _weights(spec, proxy)
+    return calibration.fixed_bytes + activations + _weights(spec, proxy, outputs)
 
 
-def scoring_bytes(spec: ArchSpec, proxy: Proxy, calibration: Calibration) -> float:
+def scoring_bytes(spec: ArchSpec, proxy: Proxy, calibration: Calibration, outputs: int = OUTPUTS) -> float:
     """Predicted peak of a validation between two epochs: more than of training where the batch is small."""
-    images = SCORED * (3 * proxy.resolution**2 * 5 + OUTPUTS * OUTPUT_BYTES)  # bytes, and as float32
+    images = SCORED * (3 * proxy.resolution**2 * 5 + outputs * OUTPUT_BYTES)  # bytes, and as float32
     forward = CHUNK * spec.activations(proxy.resolution) * ALIVE * 4
-    return calibration.fixed_bytes + images + forward + _weights(spec, proxy)
+    return calibration.fixed_bytes + images + forward + _weights(spec, proxy, outputs)
 
 
-def _weights(spec: ArchSpec, proxy: Proxy) -> float:
+def _weights(spec: ArchSpec, proxy: Proxy, outputs: int) -> float:
     moments = (proxy.optimizer == "adamw") + (proxy.average > 0)
-    return spec.params() * (PARAMETER_BYTES + MOMENT_BYTES * moments)
+    return spec.params(outputs) * (PARAMETER_BYTES + MOMENT_BYTES * moments)
 
 
-def training_step(spec: ArchSpec, proxy: Proxy, batch: int, device: Any) -> Any:
+def training_step(spec: ArchSpec, proxy: Proxy, batch: int, device: Any, outputs: int = OUTPUTS) -> Any:
     """A function that does one step of SGD on noise, as proxy_tasks.engine does on data."""
     import torch
 
     from proxy_tasks.backbone import build_model
     from proxy_tasks.engine import use_bf16
 
-    model = build_model(spec).to(device)
+    model = build_model(spec, outputs).to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, fused=True)
     images = torch.randn(batch, 3, proxy.resolution, proxy.resolution, device=device)
@@ -86,11 +86,13 @@ def training_step(spec: ArchSpec, proxy: Proxy, batch: int, device: Any) -> Any:
     return step
 
 
-def step_seconds(arch: ArchSpec, proxy: Proxy, device: object, most: int = CPU_BATCH) -> float:
+def step_seconds(
+    arch: ArchSpec, proxy: Proxy, device: object, most: int = CPU_BATCH, outputs: int = OUTPUTS
+) -> float:
     """Median of a few training steps of one network; at most `most` images are timed on a CPU."""
     batch = proxy.batch
     timed = min(batch, most) if str(device) == "cpu" else batch
-    step = training_step(arch, proxy, timed, device)
+    step = training_step(arch, proxy, timed, device, outputs)
     step()
     times = []
     for _ in range(STEPS):

@@ -71,7 +71,7 @@ class ProxyTraining:
         from proxy_tasks.latency.device import conditions_here, is_here
 
         device = self.device if self.device == "cpu" or torch.cuda.is_available() else "cpu"
-        here = conditions_here(device, threads=cores())
+        here = conditions_here(device, threads=cores(), outputs=self.kind.outputs)
         if table is not None and is_here(table.conditions):
             here = table.conditions
 

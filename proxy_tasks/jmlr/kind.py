@@ -27,6 +27,7 @@ class Jmlr:
 
     name = "jmlr"
     score = Score("L_error", "mm", "mean face for every image")
+    outputs = OUTPUTS  # of the challenge's mesh
     formats = ("json", "jmlr", "timm", "scrfd", "onnx")
 
     def look(self, data: str | None, proxy: Proxy) -> Samples:

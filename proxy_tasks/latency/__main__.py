@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from space.commandline import Parser, a_path, door, parser_of
-from space.flags import add_budget_flags, add_space_flags
+from space.flags import add_budget_flags, add_outputs_flag, add_space_flags
+from space.plan import OUTPUTS
 
 BUDGET = "5.1GFLOPs"
 
@@ -67,6 +68,7 @@ def _add_conditions(parser: Any) -> None:
     parser.add_argument("--precision", default="fp32", metavar="NAME", help="fp32 or bf16 (fp32)")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images of a forward pass (1)")
     parser.add_argument("--mode", default="eager", help="eager, compiled or onnxruntime (eager)")
+    add_outputs_flag(parser)
 
 
 def _calibrate(args: argparse.Namespace) -> int:
@@ -129,7 +131,14 @@ def _conditions(args: argparse.Namespace) -> Any:
         batch=args.batch,
         mode=args.mode,
         block=block,
+        outputs=_outputs(args),
     )
+
+
+def _outputs(args: argparse.Namespace) -> int:
+    from space.flags import space_fields
+
+    return int(space_fields(args).get("outputs", OUTPUTS))
 
 
 def _kept(args: argparse.Namespace) -> Any:

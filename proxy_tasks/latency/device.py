@@ -10,6 +10,7 @@ import torch
 from proxy_tasks.engine import resolve_device
 from space.latency import Conditions
 from space.machine import cores
+from space.plan import OUTPUTS
 
 MODES = ("eager", "compiled", "onnxruntime")
 PRECISIONS = ("fp32", "bf16")
@@ -24,6 +25,7 @@ def conditions_here(
     batch: int = 1,
     mode: str = "eager",
     block: str = "basic",
+    outputs: int = OUTPUTS,
 ) -> Conditions:
     """What networks are timed under here; ValueError for what this machine cannot do.
 
@@ -39,7 +41,7 @@ def conditions_here(
     name = torch.cuda.get_device_name(found) if found.type == "cuda" else _cpu(threads)
     if mode == "onnxruntime":
         _check_onnxruntime(precision, found)
-    return Conditions(name, precision, batch, mode, _software(mode), block)
+    return Conditions(name, precision, batch, mode, _software(mode), block, outputs=outputs)
 
 
 def device_of(conditions: Conditions) -> torch.device:

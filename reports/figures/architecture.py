@@ -11,20 +11,24 @@ from matplotlib.patches import Rectangle
 from reports.axes import PARTS, shares
 from reports.figures.style import ENDS, STAGES, panels, styled
 from space import ArchSpec
+from space.plan import OUTPUTS
 
 _COLOURS = (ENDS, *STAGES, ENDS)
 _SLOT = 0.17  # least share of the panel that a stage takes: room for the words above a single block
 
 
-def draw(networks: Sequence[tuple[str, ArchSpec]], columns: int = 2) -> Figure:
-    """For each (title, spec) a bar per block, as tall as it is wide in channels, and its FLOPs by part."""
+def draw(networks: Sequence[tuple[str, ArchSpec]], columns: int = 2, outputs: int = OUTPUTS) -> Figure:
+    """For each (title, spec) a bar per block, as tall as it is wide in channels, and its FLOPs by part.
+
+    outputs: of the networks
+    """
     with styled():
         figure, grid = panels(2 * len(networks), columns, width=3.5, height=1.85)
         widest = max(max(arch.widths) for _, arch in networks)
-        largest = max(max(shares(arch)) for _, arch in networks)
+        largest = max(max(shares(arch, outputs)) for _, arch in networks)
         for row, (title, arch) in enumerate(networks):
             _blocks(grid[2 * row], title, arch, widest)
-            _shares(grid[2 * row + 1], arch, largest)
+            _shares(grid[2 * row + 1], shares(arch, outputs), largest)
         return figure
 
 
@@ -49,9 +53,8 @@ def _blocks(axes: Axes, title: str, arch: ArchSpec, widest: int) -> None:
     axes.set_ylabel("width (channels)")
 
 
-def _shares(axes: Axes, arch: ArchSpec, largest: float) -> None:
+def _shares(axes: Axes, values: Sequence[float], largest: float) -> None:
     """Percent of the multiply-adds by part."""
-    values = shares(arch)
     bars = axes.barh(range(len(PARTS)), values, color=_COLOURS, height=0.72)
     axes.bar_label(bars, [f"{value:.1f} %" for value in values], padding=3, fontsize=7)
     axes.set_yticks(range(len(PARTS)), PARTS)

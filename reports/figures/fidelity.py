@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy_tasks.bench.views import Study
+from proxy_tasks.kind import Score
 from reports.figures.style import ALL, few_ticks, panels, styled
 from reports.tables import Drawing, Table
 
@@ -53,12 +54,18 @@ def draw_views(study: Study) -> Drawing:
     return Drawing("agreement_of_views", "Rank agreement of cheap views with the longest training", figure)
 
 
-def draw_between(pairs: NDArray[np.float64], cheap: str, dear: str) -> Drawing:
-    """Errors (n, 2) mm of the same architectures under two measurements."""
+def draw_between(
+    pairs: NDArray[np.float64],
+    cheap: str,
+    dear: str,
+    score: Score = Score(),  # noqa: B008  frozen
+) -> Drawing:
+    """Errors (n, 2) of the same architectures under two measurements, in the score's unit."""
+    unit = f" ({score.unit})" if score.unit else ""
     with styled():
         figure, (axes,) = panels(1, 1, width=3.4, height=3.0)
         axes.scatter(pairs[:, 0], pairs[:, 1], s=14, c=ALL, alpha=0.75, lw=0)
-        axes.set_xlabel(f"L_error, {cheap} (mm)")
-        axes.set_ylabel(f"L_error, {dear} (mm)")
+        axes.set_xlabel(f"{score.label}, {cheap}{unit}")
+        axes.set_ylabel(f"{score.label}, {dear}{unit}")
         few_ticks(axes, 5, 5)
     return Drawing("agreement_between", f"Errors under {dear} against those under {cheap}", figure)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.axes import AXES, shares
+from reports.axes import AXES
 from reports.figures.population import limits
 from reports.figures.style import (
     ALL,
@@ -22,9 +23,9 @@ from reports.figures.style import (
     shared_legend,
     styled,
 )
-from space import ArchSpec
 
-Marks = Mapping[str, tuple[ArchSpec, float]]
+if TYPE_CHECKING:
+    from nas.record.select import Estimate
 
 
 def draw(
@@ -32,13 +33,13 @@ def draw(
     errors: np.ndarray,
     first: np.ndarray,
     ranges: Mapping[str, tuple[float, float, float]],
-    marks: Marks,
+    marks: Mapping[str, Estimate],
     columns: int,
 ) -> Figure:
     """One panel a property; values, errors (n,) mm; first (n,) bool, of round 1; ranges low, median, high."""
     with styled():
         figure, grid = panels(len(values), columns)
-        low, high = limits(errors, [error for _, error in marks.values()])
+        low, high = limits(errors, [each.mean for each in marks.values()])
         for i, (axes, key) in enumerate(zip(grid, values, strict=True)):
             _panel(axes, key, values[key], errors, first, ranges[key], marks)
             axes.set_ylim(low, high)
@@ -55,7 +56,7 @@ def _panel(
     errors: np.ndarray,
     first: np.ndarray,
     best: tuple[float, float, float],
-    marks: Marks,
+    marks: Mapping[str, Estimate],
 ) -> None:
     faint = 0.75 if len(errors) < 100 else 0.35
     size = 14 if len(errors) < 100 else 7
@@ -68,15 +69,5 @@ def _panel(
                 values[group], errors[group], s=size, c=colour, alpha=faint, lw=0, label=label
             )
             dots.set_rasterized(many)
-    for kind, (arch, error) in marks.items():
-        mark(axes, kind, value_of(arch, key), error, {"winner": "best", "control": "control"}[kind])
-
-
-def value_of(arch: ArchSpec, key: str) -> float:
-    """A spec's own property, for architectures that are no proposal."""
-    stage = int(key[-1]) - 1 if key[-1].isdigit() else 0
-    if key.startswith("share"):
-        return shares(arch)[stage]  # C2 is the second part, after the stem
-    if key == "depth":
-        return sum(arch.depths)
-    return (arch.depths if key[0] == "d" else arch.widths)[stage]
+    for kind, each in marks.items():
+        mark(axes, kind, AXES[key].get(each), each.mean, {"winner": "best", "control": "control"}[kind])

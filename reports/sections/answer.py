@@ -7,6 +7,7 @@ import shlex
 from nas.record.costs import Latencies, bargain, verdict
 from nas.record.hours import clock_hours
 from nas.record.select import Estimate, Selection, select
+from reports.axes import outputs_counted
 from reports.durations import UNITS, duration, unit_for
 from reports.figures import architecture
 from reports.figures.style import both
@@ -84,8 +85,8 @@ def _row(rank: int, row: Estimate, selection: Selection, latencies: Latencies) -
         "spread_mm": row.spread,
         "runs": len(row.values),
         "gmacs": row.macs / 1e9,
-        "mparams": row.arch.params() / 1e6,
-        "mactivations": row.arch.activations() / 1e6,
+        "mparams": row.params / 1e6,
+        "mactivations": row.activations / 1e6,
         "latency_ms": latencies.ms(row.arch),
         "tied": "yes" if row.arch in selection.tied else "no",
         "chance": None if chance is None else 100 * chance,
@@ -165,8 +166,8 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
 def _costs(who: str, row: Estimate, latencies: Latencies) -> dict[str, Fact]:
     """Parameters, activations and measured latency of the best or the control."""
     facts = {
-        f"{who}_mparams": Fact(row.arch.params() / 1e6, ".1f", "M parameters"),
-        f"{who}_mactivations": Fact(row.arch.activations() / 1e6, ".1f", "M activations"),
+        f"{who}_mparams": Fact(row.params / 1e6, ".1f", "M parameters"),
+        f"{who}_mactivations": Fact(row.activations / 1e6, ".1f", "M activations"),
     }
     if (ms := latencies.ms(row.arch)) is not None:
         facts[f"{who}_ms"] = Fact(ms, ".1f", "ms")
@@ -208,5 +209,6 @@ def _picture(selection: Selection) -> Drawing:
     if selection.control and selection.control.arch != REFERENCES["resnet34"]:
         networks.append((f"Control: {title_of(selection.control.arch)}", selection.control.arch))
     networks.append(("ResNet-34", REFERENCES["resnet34"]))
-    wide, narrow = both(lambda columns: architecture.draw(networks, columns), 2, 1)
+    outputs = outputs_counted(selection.best.arch, selection.best.macs)
+    wide, narrow = both(lambda columns: architecture.draw(networks, columns, outputs), 2, 1)
     return Drawing("architecture", "Blocks, widths and FLOPs by stage of " + networks[0][1].id, wide, narrow)

@@ -106,7 +106,7 @@ def _row(folder: Path, about: dict[str, Any]) -> dict[str, Value]:
     return {
         "network": _name(about),
         "seed": about["seed"],
-        "gflops": about["arch"].macs() / 1e9,
+        "gflops": about.get("macs", about["arch"].macs()) / 1e9,
         "status": about.get("status"),
         "epochs": (about.get("final") or {}).get("epochs_trained"),
         "best_epoch": best.get("epochs_trained"),

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from nas.record.select import Selection
-from reports.axes import PARTS, shares
+from nas.record.select import Estimate, Selection
+from nas.record.store import TrialRecord
+from reports.axes import PARTS, outputs_counted, shares
 from reports.figures import redistribution as figure
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table, Value
@@ -29,10 +30,10 @@ _COLUMNS = (
 def section(run: Run, selection: Selection) -> Section:
     """Shares of the FLOPs by stage, of all and of the best tenth."""
     trials = sorted(run.complete, key=lambda r: (r.l_error_mm, r.arch.id))
-    values = np.array([shares(r.arch) for r in trials])
+    values = np.array([_shares(r) for r in trials])
     top = values[: math.ceil(BEST * len(trials))]
     marks = {"winner": selection.best, "control": selection.control}
-    points = {kind: np.array(shares(each.arch)) for kind, each in marks.items() if each}
+    points = {kind: np.array(_shares(each)) for kind, each in marks.items() if each}
     alt = "Share of the FLOPs by stage, of all architectures and of the best tenth"
     return Section(
         key="redistribution",
@@ -46,6 +47,10 @@ def section(run: Run, selection: Selection) -> Section:
         tables=(table(values, top, points),),
         drawings=(Drawing("redistribution", alt, figure.draw(values, top, points)),),
     )
+
+
+def _shares(each: TrialRecord | Estimate) -> tuple[float, ...]:
+    return shares(each.arch, outputs_counted(each.arch, each.macs))
 
 
 def table(values: np.ndarray, top: np.ndarray, points: dict[str, np.ndarray]) -> Table:

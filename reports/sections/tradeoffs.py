@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.record.select import Selection
+from nas.record.select import Estimate, Selection
 from reports.axes import AXES, COSTS
 from reports.figures import tradeoffs as figure
 from reports.figures.population import limits
@@ -15,7 +15,6 @@ from reports.latency import CACHE, measured
 from reports.pareto import pareto_front
 from reports.run import Run
 from reports.tables import Column, Drawing, Fact, Section, Table
-from space import ArchSpec
 
 _MEASURED = 10  # architectures whose latency is taken: the best of the proposals, and the control
 _SHOWN = 12
@@ -33,7 +32,7 @@ def section(run: Run, selection: Selection, folder: Path) -> Section:
     costs = {key: np.array([AXES[key].get(record) for record in best], dtype=float) for key in COSTS[:3]}
     costs["latency_ms"] = np.array([milliseconds.get(record.arch.id, np.nan) for record in best])
     fronts = {key: _front(values, x) for key, values in costs.items()}
-    point = _control_point(control.arch, control.mean, milliseconds) if control else {}
+    point = _control_point(control, milliseconds) if control else {}
     wide, narrow = both(lambda columns: figure.draw(costs, x, fronts, point, columns), 4, 2)
     alt = "L_error against FLOPs, parameters, activations and latency, with the front of each"
     return Section(
@@ -62,12 +61,11 @@ def _front(costs: np.ndarray, errors: np.ndarray) -> np.ndarray:
     return known[pareto_front(costs[known], errors[known])]
 
 
-def _control_point(
-    arch: ArchSpec, error: float, milliseconds: dict[str, float]
-) -> dict[str, tuple[float, float]]:
-    costs = {"gmacs": arch.macs() / 1e9, "mparams": arch.params() / 1e6}
-    costs |= {"mactivations": arch.activations() / 1e6, "latency_ms": milliseconds.get(arch.id, float("nan"))}
-    return {key: (cost, error) for key, cost in costs.items()}
+def _control_point(control: Estimate, milliseconds: dict[str, float]) -> dict[str, tuple[float, float]]:
+    costs = {"gmacs": control.macs / 1e9, "mparams": control.params / 1e6}
+    costs |= {"mactivations": control.activations / 1e6}
+    costs |= {"latency_ms": milliseconds.get(control.arch.id, float("nan"))}
+    return {key: (cost, control.mean) for key, cost in costs.items()}
 
 
 def table(best: list, costs: dict[str, np.ndarray], fronts: dict[str, np.ndarray]) -> Table:

@@ -45,9 +45,9 @@ def section(run: Run, selection: Selection) -> Section:
     first = np.array([record.round == opening for record in trials])  # what a second round is narrowed by
     ranges = {key: best_range(values[key][first], x[first]) for key in PROPERTIES}
     control = selection.control
-    marks = {"control": (control.arch, control.mean)} if control else {}
+    marks = {"control": control} if control else {}
     if selection.best:
-        marks["winner"] = (selection.best.arch, selection.best.mean)
+        marks["winner"] = selection.best
     wide, narrow = both(lambda columns: figure.draw(values, x, first, ranges, marks, columns), 4, 2)
     alt = "L_error against the depth, width and share of the FLOPs of each stage"
     return Section(
@@ -60,7 +60,7 @@ def section(run: Run, selection: Selection) -> Section:
             "drawn": Fact(max(1, int(FRACTION * int(first.sum()))), "d"),
             "level": Fact(100 * LEVEL, ".0f", "%"),
             "rounds": Fact(len({record.round for record in trials}), "d"),
-            "above": Fact(int((x > limits(x, [error for _, error in marks.values()])[1]).sum()), "d"),
+            "above": Fact(int((x > limits(x, [each.mean for each in marks.values()])[1]).sum()), "d"),
             **_narrowed(run, [record for record, kept in zip(trials, first, strict=True) if kept]),
         },
         tables=(table({key: v[first] for key, v in values.items()}, x[first], ranges),),
