@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from space.commandline import Parser, a_path
 from space.streams import patient
+from space.telling import speak_on
 
 
 def add_where(p: Parser) -> None:
@@ -44,6 +45,7 @@ def chatter_to(log: Path) -> Iterator[TextIO]:
         root.handlers, root.level = [handler], logging.INFO
         optuna = logging.getLogger("optuna")  # comes with a handler of its own, bound to the old stderr
         optuna.handlers, optuna.propagate = [], True
+        speak_on(stream)
         yield stream
     finally:
         sys.stdout.flush()
@@ -53,6 +55,7 @@ def chatter_to(log: Path) -> Iterator[TextIO]:
             os.dup2(old, descriptor)
             os.close(old)
         handler.stream.close()
+        speak_on(sys.stderr)
         if real:
             stream.close()
 

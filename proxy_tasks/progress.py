@@ -1,22 +1,21 @@
 """How far a long piece of work is: a bar on a terminal, now and then a line where there is none.
 
-In a file or pipe a bar is a screenful of rubbish. There a line is printed five seconds in, and then ever more
-rarely, up to one a minute: somebody who looks sees life, and a log of hours stays short.
+In a file or pipe a bar is a screenful of rubbish. There a line is printed within five seconds, and then ever
+more rarely, up to one a minute: somebody who looks sees life, and a log of hours stays short.
 tests/test_proxy_progress.py
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
-FIRST = 5.0  # seconds until the first line, and between lines at least
-SELDOM = 60.0  # seconds between lines at most
-SHARE = 5  # a line comes when a fifth more time has passed than at the one before
+from space.telling import has_a_screen, is_time
+
+__all__ = ["Bar", "Lines", "bar", "has_a_screen", "is_time"]
 
 
 class Bar(Protocol):
@@ -38,20 +37,6 @@ def bar(total: int, unit: str, what: str, *, show: bool = True) -> Bar:
     from tqdm import tqdm
 
     return tqdm(total=total, unit=unit, desc=what, disable=not show, file=sys.stderr)
-
-
-def has_a_screen(stream: TextIO) -> bool:
-    """Whether a bar can be drawn: a terminal, and one that says how large it is (some containers' do not)."""
-    try:
-        size = os.get_terminal_size(stream.fileno())
-    except (AttributeError, OSError, ValueError):
-        return False
-    return size.columns > 0 and size.lines > 0
-
-
-def is_time(told: float, elapsed: float) -> bool:
-    """Whether a line is due `elapsed` seconds after the start, the one before having come at `told`."""
-    return elapsed - told >= min(SELDOM, max(FIRST, elapsed / SHARE))
 
 
 class Lines:

@@ -29,6 +29,7 @@ from space.design import Space
 from space.halves import split
 from space.indexfile import load_or_count
 from space.meet import Limit, kept_counts, smallest
+from space.telling import doing
 from space.walk import COLUMNS, Walk
 
 REJECT = 50  # draws of the window for one that keeps the caps, at most: by rank is faster beyond
@@ -43,9 +44,11 @@ class Capped:
     def __init__(self, space: Space, walk: Walk, caps: Caps, *, cache: bool) -> None:
         self._space, self._walk = space, walk
         self.limits = [Limit(split(space, parts), most) for parts, most in caps.parts(space)]
-        counts = load_or_count(walk, self.limits) if cache else kept_counts(walk, self.limits)
+        with doing(f"counting which of {walk.index.count:,} architectures have {caps}"):
+            counts = load_or_count(walk, self.limits) if cache else kept_counts(walk, self.limits)
         if not counts.any():
-            raise ValueError(_why_nothing(walk, caps, self.limits))
+            with doing(f"no architecture has {caps}: looking for the nearest that would do"):
+                raise ValueError(_why_nothing(walk, caps, self.limits))
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         self._prefixes = Walk(walk.halves, replace(walk.index, starts=self._starts), walk.low, walk.high)
         self._rights = [_right_costs(walk, limit) for limit in self.limits]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from space.streams import patient_streams
+from space.telling import Watch, watched
 
 OURS = r"(nas|proxy_tasks|reports|space)\."  # modules whose warnings a person is shown
 
@@ -119,15 +121,15 @@ def door(
     Printing never ends the work (space/streams.py). SystemExit comes from the parser alone: --help, and
     requests that cannot be parsed.
     """
-    with patient_streams() as printed, warnings.catch_warnings():
+    name = _asked_for()
+    with patient_streams() as printed, watched(name) as watch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", module=OURS)
         warnings.showwarning = _show
-        name = _asked_for()
         try:
             made = parser()
             name = name_of(made)
-            status = work(made.parse_args(argv))
+            status = work(_heeded(made.parse_args(argv), name, watch))
         except SystemExit as end:
             if printed.failure() is None:
                 raise
@@ -146,6 +148,15 @@ def door(
         if failure is not None:
             status = say(name, f"what it printed is lost: {sentence_of(failure)}", status or 1)
         return status
+
+
+def _heeded(args: argparse.Namespace, name: str, watch: Watch | None) -> argparse.Namespace:
+    """The same, once its --quiet has been heeded by whoever breaks silences."""
+    if watch is not None:
+        watch.name = name
+        if getattr(args, "quiet", False):
+            watch.patience = math.inf
+    return args
 
 
 def _asked_for() -> str:

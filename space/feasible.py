@@ -32,6 +32,7 @@ from space.halves import Halves, split
 from space.index import build_index, closest
 from space.indexfile import load_or_build
 from space.rows import holds, positions_of, rows_at, specs
+from space.telling import doing
 from space.walk import COORDINATES, Walk
 
 
@@ -44,7 +45,8 @@ class FeasibleSet:
     def __init__(self, space: Space, budget: Budget, caps: Caps | None = None, *, cache: bool = True) -> None:
         self.space, self.budget, self._cache = space, budget, cache
         halves, window = split(space), (budget.low, budget.high)
-        index = load_or_build(halves, *window) if cache else build_index(halves, *window)
+        with doing(f"counting the architectures within {budget}"):
+            index = load_or_build(halves, *window) if cache else build_index(halves, *window)
         if index.count == 0:
             raise ValueError(_why_empty(halves, budget))
         self._walk = Walk(halves, index, *window)

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
+from space.telling import heard
+
 PLAIN = "jmlr-nas.plain"  # an error handler of codecs: what to write for letters that a stream cannot show
 _INSTEAD = {"±": "+-", "–": "-", "—": "-", "×": "x", "≤": "<=", "≥": ">=", "→": "->", "…": "...", "█": "#"}
 
@@ -43,6 +45,7 @@ class _Patient(io.FileIO):
     failure: OSError | None = None
 
     def write(self, data: object) -> int:
+        heard(self, data)
         try:
             return super().write(data)  # type: ignore[arg-type]
         except BrokenPipeError:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from nas.trials.trial import DONE, Job, Jobs, Objective, run
 from proxy_tasks.engine import Epoch
+from space.telling import doing
 
 
 class Rungs(Protocol):
@@ -45,7 +46,8 @@ def run_all(
     while (job := jobs.next()) != DONE:
         assert isinstance(job, Job), "one job at a time: nothing can be in flight here"
         guard.safe = True
-        ending = run(job, objective, _reporter(jobs, job, rungs, tick, guard))
+        with doing(f"training {job.arch.id} with seed {job.seed}"):
+            ending = run(job, objective, _reporter(jobs, job, rungs, tick, guard))
         guard.safe = False
         if ending.status == "misplaced":  # and there is no other place
             ending = replace(ending, status="failed")
