@@ -9,6 +9,9 @@ BUDGET ?= 5.1GFLOPs
 ARGS ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Packages that say what they hand on would hide their files from pdoc, so those are named.
+HIDING := space proxy_tasks/jmlr/pnp proxy_tasks/jmlr/synthetic
+HIDDEN := $(filter-out %/__init__.py %/__main__.py,$(wildcard $(HIDING:%=%/*.py)))
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: search test test-slow fuzz lint notebook bench api clean
@@ -32,7 +35,7 @@ lint: $(VENV)/.installed-dev
 	$(RUN) -m mypy space proxy_tasks nas reports
 
 api: $(VENV)/.installed-dev
-	$(RUN) -m pdoc --output-directory build/api space proxy_tasks nas reports '!.*__main__'
+	$(RUN) -m pdoc --output-directory build/api space proxy_tasks nas reports $(subst /,.,$(HIDDEN:.py=)) '!.*__main__'
 	@echo "open build/api/index.html"
 
 notebook: $(VENV)/.installed-notebooks

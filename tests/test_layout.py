@@ -177,3 +177,14 @@ def test_no_room_above_knows_the_default_task_by_name():
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("proxy_tasks.jmlr")
     ]
     assert knowing == []
+
+
+def test_the_api_reference_names_the_files_of_packages_that_would_hide_them():
+    hiding = (ROOT / "Makefile").read_text("utf-8").partition("HIDING := ")[2].split("\n")[0].split()
+    packages = {
+        path.removesuffix("/__init__.py")
+        for room in ROOMS
+        for path, tree in _sources(room)
+        if path.endswith("/__init__.py") and "__all__" in ast.unparse(tree)
+    }
+    assert set(hiding) == packages

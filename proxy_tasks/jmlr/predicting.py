@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -43,7 +42,8 @@ from proxy_tasks.split import validation_rows
 PARTS = {"v1_v2_mm": "V1-V2", "v1_v3_mm": "V1-V3", "v1_v4_x10_mm": "10 V1-V4"}
 
 
-class Inputs(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Inputs:
     """Of some images: pixels (b, 3, S, S) in [-1, 1], and crop (b, 2, 3), full-image px to crop px."""
 
     images: Tensor

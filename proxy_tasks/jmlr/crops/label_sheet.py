@@ -9,7 +9,7 @@ A wrong permutation would swap the colours there, a wrong camera would push the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,8 @@ def sheet(dataset: WcpaDataset, rows: Sequence[Row], size: int = 320, columns: i
     return np.concatenate(lines, axis=0)
 
 
-class Placed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Placed:
     """One training row in crop pixels: image (S, S, 3) uint8; landmarks (68, 2) of its file; points
     (V, 2) of its vertices; mirrored (V, 2) of the flipped vertices under the mirrored camera."""
 
