@@ -63,15 +63,17 @@ def build(run: Run, folder: Path | None = None, predictions: Sequence[Path] = ()
     from reports.latency import CACHE
     from reports.page import write_page
     from space.outputs import OwnFolder
+    from space.telling import doing
 
     inside = folder is None
     folder = folder or run.path / "report"
     with remade(OwnFolder.claim(folder, "reports.build", inside=inside)) as fresh:
         if (folder / CACHE).is_file():
             shutil.copy(folder / CACHE, fresh)
-        sections = gather(run, fresh, predictions)
-        title, score = f"Search report: {run.name}", Score.of(run.info)
-        write_page(fresh, title, sections, "report.html.j2", score=score)
+        with doing("drawing the report's figures"):
+            sections = gather(run, fresh, predictions)
+            title, score = f"Search report: {run.name}", Score.of(run.info)
+            write_page(fresh, title, sections, "report.html.j2", score=score)
     return folder / "index.html"
 
 

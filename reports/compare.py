@@ -44,6 +44,7 @@ def _run(args: argparse.Namespace) -> int:
     from nas.files import remade
     from reports.run import Run, one_score
     from space.outputs import OwnFolder
+    from space.telling import doing
 
     if len(args.runs) < 2:
         raise ValueError(
@@ -59,10 +60,11 @@ def _run(args: argparse.Namespace) -> int:
     names = names_of(runs)
     folder = args.out or runs[0].path.parent / ("compare-" + "-".join(names))
     own = OwnFolder.claim(folder, "reports.compare")
-    sections = gather(runs, names)
+    with doing("comparing the runs"):
+        sections = gather(runs, names)
     for key, fact in sections[0].facts.items():
         print(("warning: " if key.startswith("warning") else "") + str(fact.value))
-    with remade(own) as fresh:
+    with remade(own) as fresh, doing("drawing the comparison"):
         write(sections, names, fresh, score)
     print(folder / "index.html")
     return 0

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from space import ArchSpec
+from space.telling import doing
 
 CACHE = "latency.json"  # beside the report
 SIZE = 256  # pixels, where budgets are meant
@@ -39,7 +40,8 @@ def measured(
     wanted = list(dict.fromkeys(architectures))
     for arch in wanted:
         if arch.id not in times and time.monotonic() < until:
-            times[arch.id] = 1_000 * _seconds(arch, device)
+            with doing(f"measuring the latency of {arch.id}"):
+                times[arch.id] = 1_000 * _seconds(arch, device)
     cache.parent.mkdir(parents=True, exist_ok=True)
     cache.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
     return {arch.id: times[arch.id] for arch in wanted if arch.id in times}, machine

@@ -21,11 +21,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TextIO
 
 FIRST = (
-    4.4  # silent seconds until the first line, and between lines at least: under five, whatever comes between
+    4.2  # silent seconds until the first line, and between lines at least; an import may hold it up a little
 )
 SELDOM = 60.0  # seconds between lines at most
 SHARE = 5  # a line comes when a fifth more time has passed than at the one before
-POLL = 0.4  # seconds between looks
+SOONER = 0.7  # of these seconds until something moves on a terminal, where it disturbs nothing
+POLL = 0.25  # seconds between looks
 
 _doing: list[str] = []  # what is done, the innermost last
 
@@ -94,7 +95,7 @@ class Watch:
         with self._lock:
             now = self._clock()
             silent = now - self._last
-            if silent < self.patience:
+            if silent < self.patience * (SOONER if self._screen else 1):
                 return
             if self._screen:
                 self._redraw(f"{silent:.0f} s")

@@ -24,6 +24,7 @@ from proxy_tasks.predicting import Asked, OpenSamples, SampleScores
 from proxy_tasks.progress import bar
 from proxy_tasks.split import SPLIT_SEED, pick_rows
 from space.files import write_whole
+from space.telling import doing
 
 CHUNK = 1024  # images scored at once
 ENSEMBLE, MEAN = "Ensemble (greedy)", "Mean of all members"
@@ -141,7 +142,8 @@ def _choose(
 
     def error(draws: tuple[int, ...]) -> float:
         if draws not in known:
-            known[draws] = float(predictions.score(draws, selecting).l_error_mm.mean())
+            with doing(f"scoring {_names(members, draws)}"):
+                known[draws] = float(predictions.score(draws, selecting).l_error_mm.mean())
             if progress:
                 print(f"  {known[draws]:9.3f} {score.unit}  {_names(members, draws)}", file=sys.stderr)
         return known[draws]

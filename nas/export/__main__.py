@@ -72,6 +72,7 @@ def _run(args: argparse.Namespace) -> int:
     from nas.export import onnx_file
     from nas.export.from_run import open_source
     from nas.export.staging import claimed
+    from space.telling import doing
 
     if args.batch < 1:
         raise ValueError(f"--batch is a number of images, at least 1, not {args.batch}")
@@ -90,7 +91,8 @@ def _run(args: argparse.Namespace) -> int:
     written: list[str] = []
     for name in dict.fromkeys(args.format):
         try:
-            done = write(name, source, out / name, args.batch)
+            with doing(f"writing and checking {name}"):
+                done = write(name, source, out / name, args.batch)
         except KeyboardInterrupt:
             whole = (
                 f"only these formats are whole: {', '.join(written)}" if written else "nothing was written"

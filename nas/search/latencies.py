@@ -12,6 +12,7 @@ from nas.record.select import Selection
 from nas.trials.trial import Objective
 from space import ArchSpec
 from space.latency import LatencyTable
+from space.telling import doing
 
 
 def note_latencies(
@@ -37,7 +38,8 @@ def note_latencies(
     if missing := [arch for arch in wanted if arch.id not in old]:
         say(f"measuring the latency of {len(missing)} architectures")
         try:
-            old |= take(missing)
+            with doing(f"measuring the latency of {len(missing)} architectures"):
+                old |= take(missing)
         except RuntimeError as error:  # a device that others have filled: no reason to lose the answer
             say(f"latency was not measured: {str(error).splitlines()[0]}")
             return known

@@ -20,6 +20,7 @@ from proxy_tasks.kind import VALIDATION_SHARE, Samples
 from proxy_tasks.proxy import Proxy
 from space.arch import ArchSpec
 from space.plan import OUTPUTS
+from space.telling import doing
 
 PARAMETER_BYTES = 12  # float32 weight, gradient, momentum
 MOMENT_BYTES = 4  # of a second moment, or of an average of the weights
@@ -92,14 +93,18 @@ def step_seconds(
     """Median of a few training steps of one network; at most `most` images are timed on a CPU."""
     batch = proxy.batch
     timed = min(batch, most) if str(device) == "cpu" else batch
-    step = training_step(arch, proxy, timed, device, outputs)
+    with doing("timing a few training steps"):
+        return _step_seconds(training_step(arch, proxy, timed, device, outputs)) * batch / timed
+
+
+def _step_seconds(step: Any) -> float:
     step()
     times = []
     for _ in range(STEPS):
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
-    return statistics.median(times) * batch / timed
+    return statistics.median(times)
 
 
 def training_images(proxy: Proxy, found: Samples) -> int:

@@ -21,6 +21,7 @@ from typing import Any
 from space.commandline import Parser, a_path, door, parser_of
 from space.flags import add_budget_flags, add_outputs_flag, add_space_flags
 from space.plan import OUTPUTS
+from space.telling import doing
 
 BUDGET = "5.1GFLOPs"
 
@@ -78,7 +79,8 @@ def _calibrate(args: argparse.Namespace) -> int:
     _check_seed(args)
     conditions, feasible = _conditions(args), _feasible(args)
     path = args.table or table_file(conditions)
-    kept = calibrate(feasible, conditions, seconds=args.seconds, seed=args.seed, tick=_tick(args))
+    with doing("timing networks"):
+        kept = calibrate(feasible, conditions, seconds=args.seconds, seed=args.seed, tick=_tick(args))
     write(path, kept)
     about = kept.about
     print(f"{conditions}, {conditions.software}")
@@ -100,7 +102,9 @@ def _validate(args: argparse.Namespace) -> int:
     if args.networks < 2:
         raise ValueError(f"--networks is at least 2, not {args.networks}")
     kept, path = _kept(args), args.table or table_file(_conditions(args))
-    networks, found, kept = validate(kept, _feasible(args), args.networks, seed=args.seed, tick=_tick(args))
+    feasible = _feasible(args)
+    with doing("timing networks"):
+        networks, found, kept = validate(kept, feasible, args.networks, seed=args.seed, tick=_tick(args))
     write(path, kept)
     print(f"{kept.table.conditions}, {kept.table.conditions.software}")
     print(text(found, networks))
