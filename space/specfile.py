@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from space.arch import REFERENCES, ArchSpec
+from space.plan import OUTPUTS
 
 FORMAT = "jmlr-nas/architecture"
 VERSION = 1
@@ -37,6 +38,15 @@ def read_spec(text: str) -> ArchSpec:
         return spec_in(value)
     except ValueError as error:
         raise ValueError(f"{text}: {error}") from None
+
+
+def outputs_in(text: str) -> int:
+    """How many outputs the file says that the network has, of one that `read_spec` reads; else JMLR's."""
+    if text in REFERENCES:
+        return OUTPUTS
+    value = json.loads(Path(text).read_text())
+    found = value.get("outputs") if isinstance(value, Mapping) else None
+    return found if type(found) is int and found > 0 else OUTPUTS
 
 
 def spec_in(value: Any) -> ArchSpec:

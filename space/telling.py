@@ -20,9 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TextIO
 
-FIRST = (
-    4.2  # silent seconds until the first line, and between lines at least; an import may hold it up a little
-)
+FIRST = 4.2  # silent seconds until the first line, and between lines at least; an import may delay it
 SELDOM = 60.0  # seconds between lines at most
 SHARE = 5  # a line comes when a fifth more time has passed than at the one before
 SOONER = 0.7  # of these seconds until something moves on a terminal, where it disturbs nothing

@@ -104,9 +104,11 @@ def test_the_retrained_network_answers_with_two_numbers(searched):
 
 def test_it_is_exported_in_the_formats_that_mean_something(searched, tmp_path, capsys):
     from nas.export.__main__ import main
+    from nas.export.from_run import open_source
 
     assert main([str(searched), "--format", "json", "timm", "--out", str(tmp_path)]) == 0
-    assert json.loads((tmp_path / "json" / "spec.json").read_text())["outputs"] == 2
+    spec = tmp_path / "json" / "spec.json"
+    assert json.loads(spec.read_text())["outputs"] == open_source(str(spec)).outputs == 2
     assert (tmp_path / "timm" / "model.safetensors").exists()
     assert main([str(searched), "--format", "jmlr", "--out", str(tmp_path)]) == 2
     assert "means nothing" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from nas.retrain.trained import Member, MemberError, best_of, find_members
 from proxy_tasks.kind import DEFAULT, SCORE, Score, find_kind
 from space.arch import ArchSpec
 from space.plan import OUTPUTS
-from space.specfile import read_spec, reference_name
+from space.specfile import outputs_in, read_spec, reference_name
 
 PARTS = ("v1_v2_mm", "v1_v3_mm", "v1_v4_x10_mm", "median_mm", "failed_share")
 
@@ -33,7 +33,7 @@ def open_source(target: str, member: str | None = None) -> Source:
             raise ValueError(f"--member picks a network of a run, and {target!r} is no run's folder")
         arch = read_spec(target)
         name = reference_name(arch)
-        return Source(arch, OUTPUTS, name, taken=f"{name or arch.id}, without weights")
+        return Source(arch, outputs_in(target), name, taken=f"{name or arch.id}, without weights")
     facts = RunDir(path).read()
     chosen = find_member(path, member)
     if chosen is not None:
