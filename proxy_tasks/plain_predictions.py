@@ -51,9 +51,10 @@ class OutputsOf:
         self.tasks, self.any = tasks, next(iter(tasks.values()))
         people = getattr(self.any, "validation_subjects", self.any.split[1])
         self.subjects = np.array(people)
-        self.names = {"sample": np.array([str(i) for i in range(len(people))]), "subject_id": self.subjects}
+        numbers = np.array([str(i) for i in range(len(people))])
+        self.names: Mapping[str, NDArray[np.str_]] = {"sample": numbers, "subject_id": self.subjects}
         self.shape: tuple[int, ...] = (self.any.outputs,)
-        self.arrays_shapes = {"outputs": self.shape}
+        self.arrays_shapes: Mapping[str, tuple[int, ...]] = {"outputs": self.shape}
 
     @classmethod
     def open(cls, kind: TaskKind, asked: Asked, *, progress: bool = False) -> OutputsOf:

@@ -41,6 +41,7 @@ SCHEDULE = {  # fields of proxy_tasks.proxy.Proxy
     "optimizer": (str, "sgd, or adamw, which takes --weight-decay alone"),
     "momentum": (float, "of SGD"),
     "weight_decay": (float, "of either"),
+    "edge_weight": (float, "of the face loss's edge term (0.25); 0 leaves it out"),
     "average": (float, "share of the run over which the scored weights are averaged; 0 is none"),
     "evaluations": (int, "equally spaced validations and checkpoints; 0 is one an epoch"),
     "least_steps": (int, "optimizer steps at least: more epochs where the data are few (0 with --epochs)"),

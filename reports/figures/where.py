@@ -70,4 +70,6 @@ def _panel(
             )
             dots.set_rasterized(many)
     for kind, each in marks.items():
-        mark(axes, kind, AXES[key].get(each), each.mean, {"winner": "best", "control": "control"}[kind])
+        at = AXES[key].get(each)
+        assert at is not None, "what an architecture is, is known"
+        mark(axes, kind, at, each.mean, {"winner": "best", "control": "control"}[kind])
