@@ -1,17 +1,18 @@
 """The rows of a table: one JSON line a training run, appended as it ends, read back as plain dicts.
 
-Several processes may append to one file: a line is written by one call under a lock. Files of several
-machines are merged by joining them; of two rows with one key the first counts.
+Several processes may append to one file: a line is written by one call, under a lock of the folder. Files of
+several machines are merged by joining them; of two rows with one key the first counts.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from proxy_tasks.locks import locked_folder
 
 Row = dict[str, Any]
 
@@ -19,8 +20,7 @@ Row = dict[str, Any]
 def append(path: Path, row: Row) -> None:
     """Add one row and wait until it is on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked_folder(path.parent), open(path, "a+", encoding="utf-8") as file:
         file.write(("" if _ends_a_line(path) else "\n") + json.dumps(row, separators=(",", ":")) + "\n")
         file.flush()
         os.fsync(file.fileno())
