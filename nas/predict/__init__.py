@@ -1,1 +1,1 @@
-"""Meshes and poses of a split, streamed."""
+"""What trained networks, averaged, say of a split, streamed."""
