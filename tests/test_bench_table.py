@@ -27,6 +27,21 @@ def test_the_seed_noise_is_pooled_and_deviations_have_its_scale(table):
     assert table.deviations()[:, -1].std() == pytest.approx(sd, rel=0.1)
 
 
+def test_shrunken_errors_lie_nearer_to_the_truth_and_a_repeated_one_moves_less(table):
+    noisy = RunTable.of(simulated_rows(60, repeated=12, noise_mm=1.5))
+    raw, shrunk = noisy.means[:, -1], noisy.shrunken()
+    truth = np.array([expected_mm(arch) for arch in noisy.archs])
+    single = noisy.counts == 1
+    assert np.square(shrunk - truth)[single].mean() < 0.8 * np.square(raw - truth)[single].mean()
+    moved = np.abs(shrunk - raw) / np.abs(raw - raw[np.array(noisy.roles) == "uniform"].mean())
+    assert moved[~single].max() < moved[single].min()
+
+
+def test_shrinking_needs_a_population_and_its_noise():
+    with pytest.raises(ValueError, match="two uniform draws and a repeated run"):
+        RunTable.of(simulated_rows(1, repeated=1)).shrunken()
+
+
 def test_what_is_broken_or_mixed_is_left_out_or_refused():
     rows = simulated_rows(3, repeated=0)
     rows[0] |= {"status": "diverged", "l_error_mm": None}

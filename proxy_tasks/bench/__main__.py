@@ -23,6 +23,7 @@ from space.commandline import Parser, a_path, door, parser_of
 
 if TYPE_CHECKING:
     from proxy_tasks.bench.plan import Plan
+    from proxy_tasks.bench.rows import Row
 
 
 def _parser() -> Parser:
@@ -39,6 +40,9 @@ def _parser() -> Parser:
         which.add_argument(
             "--rows", type=a_path, nargs="+", required=True, metavar="FILE", help="files that build wrote"
         )
+    query.add_argument_group("what more").add_argument(
+        "--best", type=int, default=0, metavar="N", help="the N of least shrunken validation error"
+    )
     _add_build(build)
     return parser
 
@@ -102,7 +106,21 @@ def _query(args: argparse.Namespace) -> int:
     if not table:
         raise ValueError(f"there are no rows in {', '.join(map(str, args.rows))}: build some first")
     print(_table(args.table).text(table))
+    if args.best:
+        print(_best(table, args.best))
     return 0
+
+
+def _best(table: list[Row], count: int) -> str:
+    """The architectures of least shrunken validation error: who deserves to be run again."""
+    from proxy_tasks.bench.table import RunTable
+
+    known = RunTable.of(table)
+    shrunk = known.shrunken()
+    lines = ["least validation error, shrunken towards the draws' mean, mm"]
+    for i in shrunk.argsort()[:count]:
+        lines.append(f"{shrunk[i]:8.2f} {known.roles[i]:14} {known.archs[i].id} ({known.counts[i]} runs)")
+    return "\n".join(lines)
 
 
 def _surrogate(args: argparse.Namespace) -> int:
