@@ -1,7 +1,7 @@
 """Candidates against the control on fresh seeds: the runs that decide, and what they say.
 
 Nothing was chosen by these seeds, nor by the test people that they are scored on. Gains are differences of
-mean errors with Dunnett's simultaneous 95 % intervals, the runs as units. tests/test_proxy_confirm.py
+mean errors with Dunnett's simultaneous intervals, the runs as units. tests/test_proxy_confirm.py
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FEWEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """How much less a candidate's mean error is than the control's, mm, with its simultaneous 95 %."""
+    """How much less a candidate's mean error is than the control's, mm, with its simultaneous interval."""
 
     arch: ArchSpec
     runs: int
@@ -37,13 +37,17 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmPlan:
-    """`runs` runs each of the control and of the candidates, at `length` times the recipe's."""
+    """`runs` runs each of the control and of the candidates, at `length` times the recipe's.
+
+    `level` is the chance that all intervals hold at once.
+    """
 
     proxy: Proxy
     control: ArchSpec
     candidates: tuple[ArchSpec, ...]
     runs: int = FEWEST
     length: float = 1.0
+    level: float = 0.95
 
     def entries(self) -> Iterator[Entry]:
         """Every run, seed by seed, so that what is there at any moment can be compared."""
@@ -63,7 +67,7 @@ class ConfirmPlan:
             counts = f"{len(control)} of the control, {others}"
             return f"too few runs to compare ({counts} of the candidates): two of each at least"
         lines = [
-            f"L_error on the test people, mm, at x{self.length:g}; gain over the control with its 95 %",
+            f"L_error on the test people, mm, at x{self.length:g}; gain over the control, all at {self.level:.1%}",
             f"{'control':<10}{self.control.id:<36}{len(control):>3} runs {_mean_sd(control)}",
         ]
         for gain in found:
@@ -77,7 +81,7 @@ class ConfirmPlan:
         scores = self._scores(rows)
         control = scores.pop(self.control.id)
         enough = min(map(len, (control, *scores.values()))) >= 2
-        return gains(control, scores, self.candidates) if enough else []
+        return gains(control, scores, self.candidates, self.level) if enough else []
 
     def _scores(self, rows: Iterable[Row]) -> dict[str, list[float]]:
         planned = {entry.key: entry.arch.id for entry in self.entries()}
@@ -92,7 +96,8 @@ def gains(control: list[float], scores: dict[str, list[float]], candidates: Iter
     """Each candidate's gain by its runs' scores (mm, by architecture id; two or more of each)."""
     from scipy.stats import dunnett
 
-    found = dunnett(*scores.values(), control=control, rng=np.random.default_rng(0)).confidence_interval(0.95)
+    compared = dunnett(*scores.values(), control=control, rng=np.random.default_rng(0))
+    found = compared.confidence_interval(level)
     order = list(scores)
     return [
         Gain(

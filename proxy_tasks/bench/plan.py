@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from proxy_tasks.bench.ablation import AblationPlan
+from proxy_tasks.bench.confirm import ConfirmPlan
 from proxy_tasks.bench.rows import Row
 from proxy_tasks.bench.run import Entry
 from proxy_tasks.proxy import PROXIES, Proxy, Synthetic
@@ -161,9 +162,14 @@ TUNED_MINI = (
 )
 CONTROL = ArchSpec((3, 4, 6, 3), (24, 48, 104, 200))  # ResNet-34 in 1.2 GFLOPs, and the paper's network
 SEARCHED = ArchSpec((5, 3, 4, 2), (24, 64, 104, 200))
+FIRST_ROUND = (  # of least shrunken validation error after 42 rows; named before they were run again
+    ArchSpec((10, 3, 3, 7), (16, 48, 120, 160)),
+    ArchSpec((8, 5, 1, 4), (24, 24, 112, 256)),
+)
 TABLES: dict[str, Plan] = {
     "cpu-1.2G": TablePlan("cpu-1.2G", "1.2GFLOPs", SMALL, singles=120, repeated=24, longer=24),
     "cpu-1.2G-tuning": TuningPlan(CONTROL, TUNED),
+    "cpu-1.2G-confirm": ConfirmPlan(SMALL, CONTROL, FIRST_ROUND, runs=8, level=0.975),
     "mini-tuning": TuningPlan(REFERENCES["resnet34"], TUNED_MINI),
     "cpu-1.2G-table1": AblationPlan(SMALL, CONTROL, SEARCHED),
 }
