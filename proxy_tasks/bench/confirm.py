@@ -67,7 +67,8 @@ class ConfirmPlan:
             counts = f"{len(control)} of the control, {others}"
             return f"too few runs to compare ({counts} of the candidates): two of each at least"
         lines = [
-            f"L_error on the test people, mm, at x{self.length:g}; gain over the control, all at {self.level:.1%}",
+            f"L_error on the test people, mm, at x{self.length:g}; gains over the control hold together with "
+            f"{self.level:.1%}",
             f"{'control':<10}{self.control.id:<36}{len(control):>3} runs {_mean_sd(control)}",
         ]
         for gain in found:
@@ -92,7 +93,12 @@ class ConfirmPlan:
         return scores
 
 
-def gains(control: list[float], scores: dict[str, list[float]], candidates: Iterable[ArchSpec]) -> list[Gain]:
+def gains(
+    control: list[float],
+    scores: dict[str, list[float]],
+    candidates: Iterable[ArchSpec],
+    level: float = 0.95,
+) -> list[Gain]:
     """Each candidate's gain by its runs' scores (mm, by architecture id; two or more of each)."""
     from scipy.stats import dunnett
 
