@@ -62,14 +62,14 @@ def _run(args: argparse.Namespace) -> int:
         if not path.is_file():
             raise ValueError(f"there is no file {path}: give what proxy_tasks.bench build wrote")
     population = Population.of(RunTable.of(rows.read(*args.rows)))
-    gains = []
+    gains, level = [], 0.95
     if args.confirmed:
         plan = TABLES.get(args.plan)
         if not isinstance(plan, ConfirmPlan):
             raise ValueError(f"--plan {args.plan!r} is no plan of runs on fresh seeds")
-        gains = plan.gains(rows.read(*args.confirmed))
+        gains, level = plan.gains(rows.read(*args.confirmed)), plan.level
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    write(draw_evidence(population, gains), args.out.parent, args.out.stem, [kind])
+    write(draw_evidence(population, gains, level), args.out.parent, args.out.stem, [kind])
     print(population.text())
     return 0
 
