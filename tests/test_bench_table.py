@@ -37,6 +37,14 @@ def test_shrunken_errors_lie_nearer_to_the_truth_and_a_repeated_one_moves_less(t
     assert moved[~single].max() < moved[single].min()
 
 
+def test_what_draws_differ_by_is_told_from_what_seeds_add():
+    for noise in (0.3, 0.8):
+        noisy = RunTable.of(simulated_rows(200, repeated=40, noise_mm=noise))
+        drawn = [a for a, role in zip(noisy.archs, noisy.roles, strict=True) if role == "uniform"]
+        truth = np.std([expected_mm(arch) for arch in drawn], ddof=1)
+        assert noisy.own_sd() == pytest.approx(truth, rel=0.35)
+
+
 def test_shrinking_needs_a_population_and_its_noise():
     with pytest.raises(ValueError, match="two uniform draws and a repeated run"):
         RunTable.of(simulated_rows(1, repeated=1)).shrunken()

@@ -117,7 +117,12 @@ def _best(table: list[Row], count: int) -> str:
 
     known = RunTable.of(table)
     shrunk = known.shrunken()
-    lines = ["least validation error, shrunken towards the draws' mean, mm"]
+    noise, freedom = known.seed_sd()
+    lines = [
+        f"from one seed to the next {noise:.2f} mm ({freedom} degrees of freedom); uniform draws themselves "
+        f"differ by {known.own_sd():.2f} mm",
+        "least validation error, shrunken towards the draws' mean, mm",
+    ]
     for i in shrunk.argsort()[:count]:
         lines.append(f"{shrunk[i]:8.2f} {known.roles[i]:14} {known.archs[i].id} ({known.counts[i]} runs)")
     return "\n".join(lines)

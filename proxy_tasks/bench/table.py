@@ -93,21 +93,33 @@ class RunTable:
         squares = sum(np.var([v[-1] for v in c.values()]) * len(c) for c in several)
         return float(np.sqrt(squares / freedom)), freedom
 
+    def own_sd(self) -> float:
+        """Standard deviation between the uniform draws themselves, mm: their spread less what seeds add.
+
+        By moments, 0 where seeds alone would spread them as much. ValueError below two draws or without a
+        repeated run.
+        """
+        ends, seeds = self._drawn()
+        return math.sqrt(max(0.0, float(ends.var(ddof=1) - seeds.mean())))
+
     def shrunken(self) -> Floats:
         """(n,) final error of each architecture, mm, drawn towards the draws' mean as far as it is noise.
 
-        Empirical Bayes: normal errors about a normal population, whose variance is the draws' own less what
-        the seeds add (moments). ValueError below two draws or without a repeated run.
+        Empirical Bayes: normal errors about a normal population. ValueError as own_sd.
         """
+        ends, _ = self._drawn()
+        own, seeds = self.own_sd() ** 2, self.seed_sd()[0] ** 2 / self.counts
+        weight = own / (own + seeds)
+        shrunk: Floats = weight * self.means[:, -1] + (1 - weight) * ends.mean()
+        return shrunk
+
+    def _drawn(self) -> tuple[Floats, Floats]:
+        """Final errors of the uniform draws, and the variance that seeds add to each."""
         noise, freedom = self.seed_sd()
         drawn = np.array([role == "uniform" for role in self.roles])
         if drawn.sum() < 2 or not freedom:
             raise ValueError("shrinking needs two uniform draws and a repeated run or more")
-        ends, seeds = self.means[:, -1], noise**2 / self.counts
-        spread = max(0.0, float(ends[drawn].var(ddof=1) - seeds[drawn].mean()))
-        weight = spread / (spread + seeds)
-        shrunk: Floats = weight * ends + (1 - weight) * ends[drawn].mean()
-        return shrunk
+        return self.means[drawn, -1], noise**2 / self.counts[drawn]
 
 
 def _is_complete(row: Row) -> bool:
