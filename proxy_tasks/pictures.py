@@ -46,6 +46,16 @@ def write_picture(path: Path, image: NDArray[np.uint8], flag: str, *, quality: i
     return path
 
 
+def write_png(path: Path, data: bytes, flag: str) -> Path:
+    """Write a PNG that was drawn elsewhere, marked as ours; errors as `require_place`."""
+    require_place(path, flag)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"{flag} {path} is to be a .png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, _marked_png(data))
+    return path
+
+
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as file:
         return MARK in file.read(_LOOKED_AT)

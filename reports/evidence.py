@@ -3,8 +3,8 @@
     python -m reports.evidence --rows docs/evidence/cpu-1.2G.jsonl --out evidence.png
     python -m reports.evidence --rows ... --confirmed docs/evidence/cpu-1.2G-confirm.jsonl --out evidence.png
 
-ROWS are files of `python -m proxy_tasks.bench build`, of a table and of runs on fresh seeds. The ending
-of --out says which format (png or svg). Also prints what the picture shows. Usual cost: seconds.
+ROWS are files of `python -m proxy_tasks.bench build`, of a table and of runs on fresh seeds. Also prints what
+the picture shows. Usual cost: seconds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def parser() -> Parser:
     )
     what.add_argument("--plan", default=CONFIRM, metavar="NAME", help="of the runs on fresh seeds")
     where = p.add_argument_group("where to")
-    where.add_argument("--out", type=a_path, required=True, metavar="FILE", help="a png or svg")
+    where.add_argument("--out", type=a_path, required=True, metavar="FILE", help="a picture, .png")
     return p
 
 
@@ -52,12 +52,11 @@ def _run(args: argparse.Namespace) -> int:
     from proxy_tasks.bench.confirm import ConfirmPlan
     from proxy_tasks.bench.plan import TABLES
     from proxy_tasks.bench.table import RunTable
+    from proxy_tasks.pictures import require_place, write_png
     from reports.figures.evidence import draw_evidence
-    from reports.figures.style import write
+    from reports.figures.style import png
 
-    kind = args.out.suffix.removeprefix(".")
-    if kind not in ("png", "svg"):
-        raise ValueError(f"--out {str(args.out)!r} ends in neither .png nor .svg")
+    require_place(args.out, "--out")
     for path in (*args.rows, *(args.confirmed or [])):
         if not path.is_file():
             raise ValueError(f"there is no file {path}: give what proxy_tasks.bench build wrote")
@@ -68,8 +67,7 @@ def _run(args: argparse.Namespace) -> int:
         if not isinstance(plan, ConfirmPlan):
             raise ValueError(f"--plan {args.plan!r} is no plan of runs on fresh seeds")
         gains, level = plan.gains(rows.read(*args.confirmed)), plan.level
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    write(draw_evidence(population, gains, level), args.out.parent, args.out.stem, [kind])
+    write_png(args.out, png(draw_evidence(population, gains, level)), "--out")
     print(population.text())
     return 0
 

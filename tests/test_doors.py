@@ -370,6 +370,14 @@ TABLE = {
         build --table none --data {data} --out rows.jsonl | 2 | there is no table
         build --data {absent} --out rows.jsonl --part 3/2 | 2 | a part is I/N
     """,
+    "reports.evidence": """
+        --rows {absent} --out x.png | 2 | there is no file
+        --rows {file} --out '' | 2 | the path is empty
+        --rows {file} --out x.gif | 2 | is no picture's name
+        --rows {file} --out {picture} | 2 | was not drawn by this project
+        --rows {file} --out x.png | 2 | no complete run
+        --rows {file} --out x.png --confirmed {absent} | 2 | there is no file
+    """,
     "proxy_tasks.fidelity": """
         '' | 2 | the path is empty
         {absent} | 2 | there is no file

@@ -33,12 +33,15 @@ def table(tmp_path):
 
 
 def test_the_picture_and_its_words_count_the_draws_below_the_control(table, tmp_path, capsys):
-    out = tmp_path / "pictures" / "evidence.svg"
+    out = tmp_path / "pictures" / "evidence.png"
     assert evidence.main(["--rows", str(table), "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "12 uniform draws: best 53.00, median 54.38, worst 55.75 mm" in said
     assert "4 of 12 single runs" in said or "5 of 12 single runs" in said  # the control lies at 54.0 +- noise
-    assert out.read_text().startswith("<?xml")
+    first = out.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    assert evidence.main(["--rows", str(table), "--out", str(out)]) == 0  # our own may be drawn again
+    assert out.read_bytes() == first
 
 
 def test_gains_on_fresh_seeds_stand_beside_it(table, tmp_path, monkeypatch):
@@ -59,7 +62,8 @@ def test_gains_on_fresh_seeds_stand_beside_it(table, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--out", "x.pdf"], "ends in neither"),
+        (["--out", "x.pdf"], "is no picture's name"),
+        (["--out", "x.jpg"], "is to be a .png"),
         (["--out", "x.png", "--rows", "none.jsonl"], "no file"),
         (["--out", "x.png", "--confirmed", "ROWS", "--plan", "cpu-1.2G"], "no plan of runs"),
     ],

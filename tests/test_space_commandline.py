@@ -16,6 +16,7 @@ from space.commandline import parser_of
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
     *("space.__main__", "proxy_tasks.check", "proxy_tasks.synthesize", "reports.build", "reports.compare"),
+    "reports.evidence",
     *(f"nas.{name}.__main__" for name in ("search", "retrain", "ensemble", "predict", "export")),
     "nas.status",
     "proxy_tasks.latency.__main__",
@@ -84,7 +85,7 @@ def test_nas_alone_lists_the_commands(capsys):
 
     assert main([]) == 0
     shown = capsys.readouterr().out
-    internal = ("nas", "proxy_tasks.bench", "proxy_tasks.fidelity")
+    internal = ("nas", "proxy_tasks.bench", "proxy_tasks.fidelity", "reports.evidence")
     names = [m.removesuffix(".__main__") for m in COMMANDS]
     assert [name for name in names if f"python -m {name} " not in shown and name not in internal] == []
 
