@@ -48,7 +48,7 @@ def test_no_proposal_of_either_round_breaks_a_cap(plan, tmp_path):
     assert part is not None and part.caps == plan.feasible.caps
 
 
-@pytest.mark.parametrize("strategy", ["tpe", "evolution", "qmc"])
+@pytest.mark.parametrize("strategy", ["tpe", "gp", "evolution", "qmc"])
 def test_every_strategy_stays_inside_and_its_points_are_read_again(strategy, tmp_path):
     plan = nas_tools.small_plan(trials=14, finalists=1, strategy=strategy, **LIMITS)
     proposed = [r for r in nas_tools.search(tmp_path / "run", plan) if r.role == "proposal"]
