@@ -237,12 +237,13 @@ ABOUT = {  # one line on each setting
 
 
 # mini: 160 steps on 640 synthetic people with 4 images each, about a minute of one core with AMX. AdamW
-# ends ResNet-34 at 76.5 mm where SGD at its best rate ended at 82.6 in four fifths of the time, on people
-# that nothing else is scored on (docs/evidence/mini-tuning.jsonl; the mean face has 115). Twice its rate
-# gives 81.2; more people seen once, or 48 and 32 pixels with larger batches, 79.2 to 79.4. Twice the steps
-# at 48 pixels gives 71.1, four times the steps at 32 pixels 70.5: a step costs hardly less there (its 25
-# million weights do), so half the mean face's error takes a smaller budget or many minutes. short keeps a
-# rate of 0.25 at its own batch; it has not been tuned.
+# ends ResNet-34 at 76.5 mm where SGD at its former rate ended at 82.6 in four fifths of the processor time,
+# one seed each, on people that nothing else is scored on (docs/evidence/mini-tuning.jsonl; the mean face
+# has 115; machine busy). A search's control ends at 73.5 ± 1.2 mm (three seeds) where it ended at 80.4 ±
+# 1.1. Twice its rate gives 81.2; more people seen once, or 48 and 32 pixels with larger batches, 79.2 to
+# 79.4. Twice the steps at 48 pixels gives 71.1, four times the steps at 32 pixels 70.5: a step costs hardly
+# less there (its 25 million weights do), so half the mean face's error takes a smaller budget or many
+# minutes. short keeps a rate of 0.25 at its own batch; it has not been tuned.
 PROXIES = {
     p.name: p
     for p in (
