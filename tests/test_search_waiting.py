@@ -6,8 +6,9 @@ import pytest
 from nas_tools import driver, search, small_plan
 
 from nas.search import waiting
-from nas.search.driver import DONE, RECENT, Watcher
+from nas.search.driver import DONE, RECENT
 from nas.search.waiting import ATTEMPTS, EVICTIONS
+from nas.search.watcher import Watcher
 from nas.trials.places import Place
 from nas.trials.standin import Standin
 from nas.trials.trial import Ending, Job, run

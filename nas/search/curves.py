@@ -20,7 +20,7 @@ from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
 from nas.record.run_dir import RunDir
-from nas.search.driver import Watcher
+from nas.search.watcher import Watcher
 from nas.trials.trial import Job
 from proxy_tasks.engine import Epoch
 

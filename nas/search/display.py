@@ -12,7 +12,8 @@ import statistics
 import time
 from typing import Any, TextIO
 
-from nas.search.driver import Driver, Watcher
+from nas.search.driver import Driver
+from nas.search.watcher import Watcher
 from nas.trials.trial import Job
 from proxy_tasks.engine import Epoch
 from proxy_tasks.kind import Score

@@ -33,6 +33,7 @@ from nas.search.pace import Pace
 from nas.search.plan import Plan
 from nas.search.suggest import Suggester
 from nas.search.waiting import Waiting
+from nas.search.watcher import Watcher
 from nas.trials.places import Places
 from nas.trials.trial import DONE, Ending, Job
 from proxy_tasks.engine import Epoch
@@ -52,22 +53,6 @@ class Round:
     study: str
     feasible: FeasibleSet
     trials: int
-
-
-class Watcher:
-    """What a display or a log may want to hear; does nothing by itself."""
-
-    def began(self, job: Job) -> None:
-        """A job was handed out."""
-
-    def progressed(self, job: Job, epoch: Epoch) -> None:
-        """A job was validated once more."""
-
-    def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None:
-        """A job ended and is recorded."""
-
-    def said(self, message: str) -> None:
-        """The search has something to tell."""
 
 
 class Driver:

@@ -32,9 +32,10 @@ import optuna
 
 from nas.record.store import Store
 from nas.search.config import SCHEDULERS, STRATEGIES, SearchConfig
-from nas.search.driver import Driver, Watcher
+from nas.search.driver import Driver
 from nas.search.known import KnownRun, Source, enter
 from nas.search.plan import Plan, resolve
+from nas.search.watcher import Watcher
 from nas.trials import inprocess
 from nas.trials.on_ray import Asha
 from nas.trials.replay import Replay
