@@ -151,6 +151,8 @@ TUNED = (
 STEADY = (  # which of them differs least from one seed to the next
     _ADAMW.replace(name="adamw3e-3", validation_images=720),
     _ADAMW.replace(name="adamw1.5e-3", validation_images=720, lr=4.25e-3),
+    _ADAMW.replace(name="adamw3e-3x2", validation_images=720, epochs=6),
+    _ADAMW.replace(name="adamw2e-3x2", validation_images=720, epochs=6, lr=5.65e-3),
 )
 _MINI = PROXIES["mini"].replace(
     optimizer="sgd", lr=4.0, weight_decay=5e-4, epochs=2, subjects=640, frames=4
