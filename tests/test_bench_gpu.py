@@ -51,7 +51,7 @@ def measured(tmp_path, monkeypatch):
     """A function that measures the given commands as the part pnp, and reads the file."""
 
     def measure(*commands, minutes=5.0):
-        monkeypatch.setattr(gpu, "commands", lambda part, folder, rehearse: iter(commands))
+        monkeypatch.setattr(gpu, "commands", lambda part, folder, rehearse, quick: iter(commands))
         status = gpu.measure(["pnp"], tmp_path / "gpu.json", minutes, rehearse=True)
         return status, json.loads((tmp_path / "gpu.json").read_text())
 

@@ -3,13 +3,17 @@
     python -m proxy_tasks.bench build --table cpu-1.2G --data FACES --test OTHER_FACES --out rows.jsonl
     python -m proxy_tasks.bench query --table cpu-1.2G --rows rows.jsonl
     python -m proxy_tasks.bench surrogate --rows rows.jsonl
+    python -m proxy_tasks.bench name --table cpu-1.2G --rows rows.jsonl --out named
+    python -m proxy_tasks.bench build --table gpu-5.1G-confirm --candidates named/*.json --workers 12 ...
 
-Tables: cpu-1.2G, the recipe's tuning (cpu-1.2G-tuning) and the paper's Table 1 (cpu-1.2G-table1).
+Tables: cpu-1.2G and gpu-5.1G; of each the recipe's tuning (-tuning) and the runs that decide (-confirm), and
+the paper's Table 1 (cpu-1.2G-table1).
 
-`build` does what is missing in `--out`, run by run, and may be stopped and started at any time; `--part 1/2`
-takes every second run, for as many processes or machines as there are. Their files are merged by joining
-them. `query` prints what is there, `surrogate` how well models of it predict architectures that they were not
-fitted to. docs/evidence.md says what the table is for.
+`build` does what is missing in `--out` and may be stopped and started at any time; `--workers 12` trains with
+so many processes (of one GPU too), `--part 1/2` takes every second run, for as many machines as there are.
+Their files are merged by joining them. `query` prints what is there, `surrogate` how well models of it
+predict architectures that they were not fitted to, `name` writes spec files of who is worth more runs.
+docs/evidence.md says what the tables are for.
 """
 
 from __future__ import annotations
@@ -32,10 +36,15 @@ def _parser() -> Parser:
     build = doors.add_parser("build", help="train what is missing")
     query = doors.add_parser("query", help="print what is there")
     surrogate = doors.add_parser("surrogate", help="judge models of it out of sample")
-    for each in (build, query):
+    name = doors.add_parser("name", help="write spec files of who is worth more runs")
+    for each in (build, query, name):
         which = each.add_argument_group("which table")
         which.add_argument("--table", metavar="NAME", default="cpu-1.2G", help="its plan")
-    for each in (query, surrogate):
+    for each in (build, query):
+        each.add_argument_group("who is compared").add_argument(
+            "--candidates", nargs="+", default=[], metavar="SPEC", help="of a -confirm table: spec files"
+        )
+    for each in (query, surrogate, name):
         which = each.add_argument_group("which rows")
         which.add_argument(
             "--rows", type=a_path, nargs="+", required=True, metavar="FILE", help="files that build wrote"
@@ -43,6 +52,16 @@ def _parser() -> Parser:
     query.add_argument_group("what more").add_argument(
         "--best", type=int, default=0, metavar="N", help="the N of least shrunken validation error"
     )
+    naming = name.add_argument_group("how many, and where to")
+    naming.add_argument("--best", type=int, default=1, metavar="N", help="of the table's draws (default 1)")
+    naming.add_argument(
+        "--predicted",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of draws that a model of it predicts (default 1)",
+    )
+    naming.add_argument("--out", type=a_path, required=True, metavar="DIR", help="folder of the spec files")
     _add_build(build)
     return parser
 
@@ -63,39 +82,56 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     )
     how = build.add_argument_group("how much, and on which device")
     how.add_argument("--part", default="1/1", metavar="I/N", help="every N-th run, from the I-th")
+    how.add_argument("--workers", type=int, default=1, metavar="N", help="processes that train (default 1)")
+    how.add_argument(
+        "--minutes",
+        type=float,
+        default=0,
+        metavar="M",
+        help="begin no run after M minutes (default: no limit)",
+    )
     how.add_argument("--at-most", type=int, default=0, metavar="N", help="stop after N runs (default: all)")
     how.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda")
-    how.add_argument("--threads", type=int, default=1, metavar="N", help="of a CPU")
+    how.add_argument("--threads", type=int, default=1, metavar="N", help="of a CPU, each process")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status."""
-    work = {"build": _build, "query": _query, "surrogate": _surrogate}
+    work = {"build": _build, "query": _query, "surrogate": _surrogate, "name": _name}
     again = "the same command goes on where it stood"
     return door(_parser, lambda args: work[args.door](args), argv, after_interrupt=again)
 
 
 def _build(args: argparse.Namespace) -> int:
-    import torch
-
     from proxy_tasks.bench import rows
-    from proxy_tasks.bench.run import train
+    from proxy_tasks.bench.building import Work, outcomes
 
-    torch.set_num_threads(args.threads)
     part, of = _part(args.part)
-    entries = list(_table(args.table).entries())
-    done, known = 0, args.known or []
-    for number, entry in enumerate(entries):
-        if number % of != part or entry.key in {row["key"] for row in rows.read(args.out, *known)}:
-            continue
-        row = train(entry, args.data, args.test, args.device)
-        rows.append(args.out, row)
-        done += 1
-        score = f"{row['l_error_mm']} mm, {row['seconds']} s"
-        print(f"{number + 1}/{len(entries)} {entry.key} {entry.role}: {score}", flush=True)
-        if done == args.at_most:
-            return 0
-    print(_table(args.table).text(rows.read(args.out, *known)))
+    if args.workers < 1 or args.minutes < 0:
+        raise ValueError(f"{args.workers} workers and {args.minutes:g} minutes: 1 or more, and not below 0")
+    plan, known = _table(args), args.known or []
+    entries = list(plan.entries())
+    there = {row["key"] for row in rows.read(args.out, *known)}
+    missing = [entry for entry in entries[part::of] if entry.key not in there]
+    missing = missing[: args.at_most] if args.at_most else missing
+    at = {entry.key: number for number, entry in enumerate(entries, 1)}
+    failed: list[str] = []
+    work = Work(args.data, args.test, args.device, args.threads)
+    for entry, row in outcomes(missing, work, args.workers, 60 * args.minutes):
+        about = f"{at[entry.key]}/{len(entries)} {entry.key} {entry.role}"
+        if isinstance(row, BaseException):
+            failed.append(f"{entry.key} ({row})")
+            print(f"{about}: failed, {row}", flush=True)
+        else:
+            rows.append(args.out, row)
+            print(f"{about}: {row['l_error_mm']} mm, {row['seconds']} s", flush=True)
+    if not args.at_most:
+        print(plan.text(rows.read(args.out, *known)))
+    if failed:
+        raise RuntimeError(
+            f"{len(failed)} of {len(missing)} runs failed, the first {failed[0]}: "
+            "the same command tries them again"
+        )
     return 0
 
 
@@ -105,7 +141,7 @@ def _query(args: argparse.Namespace) -> int:
     table = rows.read(*args.rows)
     if not table:
         raise ValueError(f"there are no rows in {', '.join(map(str, args.rows))}: build some first")
-    print(_table(args.table).text(table))
+    print(_table(args).text(table))
     if args.best:
         print(_best(table, args.best))
     return 0
@@ -149,12 +185,38 @@ def _surrogate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _table(name: str) -> Plan:
-    from proxy_tasks.bench.plan import TABLES
+def _name(args: argparse.Namespace) -> int:
+    from proxy_tasks.bench import rows
+    from proxy_tasks.bench.naming import best, predicted
+    from proxy_tasks.bench.plan import TablePlan
+    from proxy_tasks.bench.table import RunTable
 
-    if name not in TABLES:
-        raise ValueError(f"there is no table {name!r}: choose {', '.join(TABLES)}")
-    return TABLES[name]
+    plan = _table(args)
+    if not isinstance(plan, TablePlan):
+        raise ValueError(f"{args.table} has no draws to name candidates from")
+    table = RunTable.of(rows.read(*args.rows))
+    found = best(table, args.best)
+    found += predicted(table, plan.feasible(), args.predicted) if args.predicted else []
+    args.out.mkdir(parents=True, exist_ok=True)
+    for each in found:
+        print(f"{each.write(args.out)}: {each.arch.id}, {each.expected_mm:.2f} mm expected")
+    return 0
+
+
+def _table(args: argparse.Namespace) -> Plan:
+    from proxy_tasks.bench.confirm import ConfirmPlan
+    from proxy_tasks.bench.plan import TABLES
+    from space.specfile import read_spec
+
+    if args.table not in TABLES:
+        raise ValueError(f"there is no table {args.table!r}: choose {', '.join(TABLES)}")
+    plan = TABLES[args.table]
+    named = getattr(args, "candidates", [])
+    if isinstance(plan, ConfirmPlan):
+        return plan.of([read_spec(each) for each in named])
+    if named:
+        raise ValueError(f"{args.table} compares no candidates: leave --candidates out")
+    return plan
 
 
 def _part(text: str) -> tuple[int, int]:

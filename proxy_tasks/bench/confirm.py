@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,13 @@ class ConfirmPlan:
     runs: int = FEWEST
     length: float = 1.0
     level: float = 0.95
+
+    def of(self, named: Iterable[ArchSpec]) -> ConfirmPlan:
+        """The same of these candidates, if any; ValueError where there is none then."""
+        found = tuple(dict.fromkeys(arch for arch in named if arch != self.control)) or self.candidates
+        if not found:
+            raise ValueError("there is nobody to compare with the control: name --candidates")
+        return replace(self, candidates=found)
 
     def entries(self) -> Iterator[Entry]:
         """Every run, seed by seed, so that what is there at any moment can be compared."""

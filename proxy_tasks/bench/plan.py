@@ -154,6 +154,15 @@ STEADY = (  # which of them differs least from one seed to the next
     _ADAMW.replace(name="adamw3e-3x2", validation_images=720, epochs=6),
     _ADAMW.replace(name="adamw2e-3x2", validation_images=720, epochs=6, lr=5.65e-3),
 )
+LARGE = SMALL.replace(name="large", resolution=128, evaluations=4)
+_LARGE = LARGE.replace(synthetic=Synthetic(subjects=1800, frames=8, size=256, seed=100))
+TUNED_LARGE = (
+    _LARGE.replace(name="l3e-3"),
+    _LARGE.replace(name="l3e-3x2", epochs=6),
+    _LARGE.replace(name="l6e-3x2", epochs=6, lr=1.7e-2),
+    _LARGE.replace(name="l1.5e-3x2", epochs=6, lr=4.25e-3),
+    _LARGE.replace(name="l3e-3x4", epochs=12),
+)
 _MINI = PROXIES["mini"].replace(
     optimizer="sgd", lr=4.0, weight_decay=5e-4, epochs=2, subjects=640, frames=4
 )  # as it was before it was tuned; each takes the place of about the same minutes, but the two long ones
@@ -179,6 +188,9 @@ TABLES: dict[str, Plan] = {
     "cpu-1.2G-tuning": TuningPlan(CONTROL, TUNED),
     "cpu-1.2G-confirm": ConfirmPlan(SMALL, CONTROL, FIRST_ROUND, runs=8, level=0.975),
     "cpu-1.2G-noise": TuningPlan(CONTROL, STEADY, seeds=4),
+    "gpu-5.1G": TablePlan("gpu-5.1G", "5.1GFLOPs", LARGE, singles=160, repeated=24, longer=24),
+    "gpu-5.1G-tuning": TuningPlan(REFERENCES["resnet34"], TUNED_LARGE, seeds=3),
+    "gpu-5.1G-confirm": ConfirmPlan(LARGE, REFERENCES["resnet34"], (), runs=60),
     "mini-tuning": TuningPlan(REFERENCES["resnet34"], TUNED_MINI),
     "cpu-1.2G-table1": AblationPlan(SMALL, CONTROL, SEARCHED),
 }

@@ -61,6 +61,7 @@ def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu") -> R
     if entry.partners:
         predict = _averaged([each for each, _ in trained])
         final, curve = task.evaluate(predict), []
+    complete = outcome.status == "complete"
     row: Row = {
         "key": entry.key,
         "arch": entry.arch.to_dict(),
@@ -72,13 +73,13 @@ def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu") -> R
         "status": outcome.status,
         "l_error_mm": final.get("l_error_mm"),
         "curve": curve,
-        "people_mm": by_person(task, task.validation, predict),
+        "people_mm": by_person(task, task.validation, predict) if complete else [],
         "seconds": round(seconds, 1),
         **_costs(entry),
         "hardware": hardware(device),
         "torch": torch.__version__,
     }
-    if test is not None:
+    if test is not None and complete:
         others = _everyone(test, proxy, device)
         row["test_data"] = others.fingerprint
         row["test_people_mm"] = by_person(others, others.validation, predict)

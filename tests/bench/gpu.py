@@ -11,7 +11,8 @@
 Every part is a process of its own, so that one that breaks the device costs no other, and the file is written
 anew after each, so that what was measured is kept whatever ends the run. Needs Python 3.11 and torch 2.6 or
 later; the parts before the searches need no more than what trains a network. `--rehearse` runs the same
-commands on a CPU, small: its numbers mean nothing.
+commands on a CPU, small: its numbers mean nothing. `--quick` is for a device that is lent for minutes: no
+launch that compiles, 128 pixels, one search.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Command:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def commands(part: str, folder: Path, *, rehearse: bool) -> Iterator[Command]:
+def commands(part: str, folder: Path, *, rehearse: bool, quick: bool = False) -> Iterator[Command]:
     """What a part runs; `folder` holds what they share."""
     device = "cpu" if rehearse else "cuda"
     faces = str(folder / "faces")
@@ -65,11 +66,18 @@ def commands(part: str, folder: Path, *, rehearse: bool) -> Iterator[Command]:
             yield Command(file.stem, pytest, 240)
     elif part == "engine":
         yield Command("faces", make, 240)
-        for network, size, batch, launches, workers in ENGINE if not rehearse else REHEARSED:
+        for network, size, batch, launches, workers in REHEARSED if rehearse else ENGINE:
+            if quick and size > 128:
+                continue
+            launches = "eager,graphs" if quick and not rehearse else launches
             arguments = ["tests/bench/bench_engine.py", "--json", "--device", device, "--data", faces]
             arguments += ["--resolution", str(size), "--batch", str(batch), "--launch", launches]
             arguments += ["--network", network, "--workers", str(workers)]
-            arguments += ["--steps", "2", "--rounds", "1"] if rehearse else ["--steps", "20", "--rounds", "5"]
+            arguments += (
+                ["--steps", "2", "--rounds", "1"]
+                if rehearse
+                else ["--steps", "20", "--rounds", "3" if quick else "5"]
+            )
             yield Command(f"{network} at {size} px", tuple(arguments), 420)
     elif part in ("pnp", "augment"):
         few = ["--faces", "64", "--rounds", "1"] if rehearse else ["--faces", "4096"]
@@ -80,7 +88,7 @@ def commands(part: str, folder: Path, *, rehearse: bool) -> Iterator[Command]:
         small = {"resolution": 32, "batch": 16, "epochs": 1, "least_steps": 1} if rehearse else {}
         proxy.write_text(json.dumps(SEARCH_PROXY | small))
         yield Command("faces", make, 240)
-        for share in SLICES[:1] if rehearse else SLICES:
+        for share in SLICES[:1] if rehearse else SLICES[2:3] if quick else SLICES:
             name = share.replace("/", "_")
             arguments = ["-m", "nas.search", "--budget", "600MFLOPs"]
             arguments += ["--data", faces, "--proxy", str(proxy), "--trials", "2" if rehearse else "16"]
@@ -168,15 +176,17 @@ def _said(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def measure(parts: list[str], out: Path, minutes: float, *, rehearse: bool = False) -> int:
+def measure(
+    parts: list[str], out: Path, minutes: float, *, rehearse: bool = False, quick: bool = False
+) -> int:
     """Run the parts in order until the minutes are over; 1 where a command failed, 0 otherwise."""
     end, failed = time.monotonic() + 60 * minutes, 0
-    report: dict[str, Any] = {"machine": hardware(), "rehearsal": rehearse, "parts": {}}
+    report: dict[str, Any] = {"machine": hardware(), "rehearsal": rehearse, "quick": quick, "parts": {}}
     with tempfile.TemporaryDirectory() as folder:
         for part in parts:
             results = report["parts"][part] = {}
             reason = left_out(part)
-            for command in () if reason else commands(part, Path(folder), rehearse=rehearse):
+            for command in () if reason else commands(part, Path(folder), rehearse=rehearse, quick=quick):
                 if command.name == "faces" and (Path(folder) / "faces").exists():
                     continue
                 left = end - time.monotonic()
@@ -212,6 +222,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=28, help="after which nothing more is begun (28)")
     parser.add_argument("--parts", default=",".join(PARTS), help="some of them, with commas between")
     parser.add_argument("--rehearse", action="store_true", help="on a CPU, small, to see that all runs")
+    parser.add_argument("--quick", action="store_true", help="nothing that compiles, 128 pixels, one search")
     args = parser.parse_args(argv)
     parts = args.parts.split(",")
     if unknown := [part for part in parts if part not in PARTS]:
@@ -220,7 +231,7 @@ def main(argv: list[str] | None = None) -> int:
 
     if not args.rehearse and not torch.cuda.is_available():
         parser.error("torch sees no CUDA device here: --rehearse runs the same commands on a CPU")
-    return measure(parts, args.out.resolve(), args.minutes, rehearse=args.rehearse)
+    return measure(parts, args.out.resolve(), args.minutes, rehearse=args.rehearse, quick=args.quick)
 
 
 if __name__ == "__main__":

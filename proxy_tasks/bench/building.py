@@ -1,0 +1,75 @@
+"""Train what a table lacks: run after run here, or in several processes that share a machine or a GPU.
+
+A run that fails costs no other. With several processes each takes the next run as soon as it is free; on one
+GPU they fill what a small network at a small batch leaves idle. tests/test_bench_building.py
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy_tasks.bench.rows import Row
+from proxy_tasks.bench.run import Entry, train
+
+Outcome = tuple[Entry, Row | BaseException]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every run of a build has in common."""
+
+    data: Path
+    test: Path | None
+    device: str = "cpu"
+    threads: int = 1  # of a CPU, each process
+
+    def do(self, entry: Entry) -> Row:
+        """One run."""
+        return train(entry, self.data, self.test, self.device)
+
+    def prepare(self) -> None:
+        """Of each process, before its first run."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+
+
+def outcomes(entries: Sequence[Entry], work: Work, workers: int = 1, seconds: float = 0) -> Iterator[Outcome]:
+    """Each run's row, or what it failed with, as they end; none is begun once `seconds` (if any) are over."""
+    end = time.monotonic() + seconds if seconds else float("inf")
+    if workers > 1:
+        yield from _together(entries, work, min(workers, len(entries)), end)
+        return
+    work.prepare()
+    for entry in entries:
+        if time.monotonic() >= end:
+            return
+        yield entry, _tried(lambda entry=entry: work.do(entry))
+
+
+def _together(entries: Sequence[Entry], work: Work, workers: int, end: float) -> Iterator[Outcome]:
+    waiting, going = iter(entries), dict[Future[Row], Entry]()
+    fresh = multiprocessing.get_context("spawn")  # CUDA cannot be used after a fork
+    with ProcessPoolExecutor(workers, fresh, initializer=work.prepare) as pool:
+        while True:
+            while len(going) < workers and time.monotonic() < end:
+                entry = next(waiting, None)
+                if entry is None:
+                    break
+                going[pool.submit(work.do, entry)] = entry
+            if not going:
+                return
+            for future in wait(going, return_when=FIRST_COMPLETED).done:
+                yield going.pop(future), _tried(future.result)
+
+
+def _tried(work: Callable[[], Row]) -> Row | BaseException:
+    try:
+        return work()
+    except Exception as error:
+        return error
