@@ -48,6 +48,7 @@ class ConfirmPlan:
     runs: int = FEWEST
     length: float = 1.0
     level: float = 0.95
+    first_seed: int = FIRST_SEED
 
     def of(self, named: Iterable[ArchSpec]) -> ConfirmPlan:
         """The same of these candidates, if any; ValueError where there is none then."""
@@ -58,7 +59,7 @@ class ConfirmPlan:
 
     def entries(self) -> Iterator[Entry]:
         """Every run, seed by seed, so that what is there at any moment can be compared."""
-        for seed in range(FIRST_SEED, FIRST_SEED + self.runs):
+        for seed in range(self.first_seed, self.first_seed + self.runs):
             for arch in (self.control, *self.candidates):
                 role = "control" if arch == self.control else "candidate"
                 yield Entry(arch, role, seed, self.proxy, self.length)
