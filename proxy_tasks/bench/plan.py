@@ -155,14 +155,14 @@ STEADY = (  # which of them differs least from one seed to the next
     _ADAMW.replace(name="adamw3e-3x2", validation_images=720, epochs=6),
     _ADAMW.replace(name="adamw2e-3x2", validation_images=720, epochs=6, lr=5.65e-3),
 )
-LARGE = SMALL.replace(name="large", resolution=128, evaluations=4)
+LARGE = STEADY_SMALL.replace(name="large", resolution=128, evaluations=4)
 _LARGE = LARGE.replace(synthetic=Synthetic(subjects=1800, frames=8, size=256, seed=100))
 TUNED_LARGE = (
     _LARGE.replace(name="l3e-3"),
-    _LARGE.replace(name="l3e-3x2", epochs=6),
-    _LARGE.replace(name="l6e-3x2", epochs=6, lr=1.7e-2),
-    _LARGE.replace(name="l1.5e-3x2", epochs=6, lr=4.25e-3),
-    _LARGE.replace(name="l3e-3x4", epochs=12),
+    _LARGE.replace(name="l6e-3", lr=1.7e-2),
+    _LARGE.replace(name="l1.5e-3", lr=4.25e-3),
+    _LARGE.replace(name="l3e-3half", epochs=3),
+    _LARGE.replace(name="l3e-3x2", epochs=12),
 )
 _MINI = PROXIES["mini"].replace(
     optimizer="sgd", lr=4.0, weight_decay=5e-4, epochs=2, subjects=640, frames=4
