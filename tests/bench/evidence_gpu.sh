@@ -78,8 +78,9 @@ PY
     say "faces are made"
     share
     search &
+    SEARCH=$!
     build "$TABLE" table test "${MINUTES:-4}"
-    wait -n 2>/dev/null || true
+    wait "$SEARCH"
     "$PYTHON" -m proxy_tasks.bench name --table "$TABLE" --rows "$OUT/$TABLE.jsonl" --out "$OUT/named" \
         >"$OUT/named.log" 2>&1 || say "naming ended with $?"
     cp "$RUN"/best/best.json "$OUT/named/searched.json" 2>/dev/null || say "the search has no best"
