@@ -114,6 +114,9 @@ def _parser() -> Parser:
     )
     how = p.add_argument_group("how")
     how.add_argument("--json", action="store_true", help="as JSON: one object, or a list of all searches")
+    how.add_argument(
+        "--rows", action="store_true", help="its complete runs, a JSON line each, as proxy_tasks.bench reads"
+    )
     how.add_argument("--watch", action="store_true", help="again and again, until the search ends")
     how.add_argument(
         "--every", type=float, default=5.0, metavar="S", help="seconds between two looks of --watch (5)"
@@ -124,12 +127,27 @@ def _parser() -> Parser:
 def _run(arguments: argparse.Namespace) -> int:
     if not arguments.every > 0:
         raise ValueError(f"--every is a positive number of seconds, not {arguments.every}")
+    if arguments.rows:
+        return _rows(arguments)
     if not arguments.watch:
         _show(arguments)
         return 0
     if arguments.run is None:
         raise ValueError("--watch follows one search: name its folder")
     return _watch(arguments)
+
+
+def _rows(arguments: argparse.Namespace) -> int:
+    from nas.record.rows import rows
+    from nas.record.run_dir import RunDir
+    from nas.record.store import Store
+
+    if arguments.run is None:
+        raise ValueError("--rows are those of one search: name its folder")
+    data = RunDir(arguments.run).read().get("data", {}).get("fingerprint", "")
+    for row in rows(Store.open(arguments.run).records(), data):
+        print(json.dumps(row, separators=(",", ":")))
+    return 0
 
 
 def _watch(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,52 @@
+"""A search's runs as rows of a table: what the table's readers need, and nothing that came from elsewhere."""
+
+import dataclasses
+import json
+
+import pytest
+from finished_search import CONTROL, SMALL, WIDER, write
+
+from nas.record.rows import rows
+from nas.record.store import Store
+from nas.status import main
+from proxy_tasks.bench.table import RunTable
+
+
+@pytest.fixture
+def run(tmp_path, wcpa_of_ten):
+    return write(tmp_path / "run", wcpa_of_ten)
+
+
+def test_each_complete_run_is_a_row_that_a_table_reads(run):
+    found = rows(Store.open(run).records(), "faces")
+    table = RunTable.of(found)
+    assert {arch.id for arch in table.archs} == {SMALL.id, WIDER.id, CONTROL.id}
+    assert table.data == "faces"
+    assert {row["arch"]["widths"][3]: row["l_error_mm"] for row in found} == {8: 11.0, 24: 10.0, 16: 12.0}
+    assert len({row["key"] for row in found}) == 3
+    assert [row["role"] for row in found].count("control") == 1
+
+
+def test_only_uniform_draws_are_called_uniform(run):
+    proposal = next(r for r in Store.open(run).records() if r.role == "proposal")
+    for by, role in (("random", "uniform"), ("uniform start", "uniform"), ("tpe", "proposal")):
+        (row,) = rows([_by(proposal, by)])
+        assert row["role"] == role and row["by"] == by
+
+
+def _by(record, by):
+    return dataclasses.replace(record, by=by)
+
+
+def test_runs_from_elsewhere_and_those_without_a_score_are_no_rows(run):
+    record = Store.open(run).records()[0]
+    others = [dataclasses.replace(record, role="known"), dataclasses.replace(record, l_error_mm=None)]
+    assert rows(others) == []
+
+
+def test_the_command_prints_a_line_a_run(run, capsys):
+    assert main([str(run), "--rows"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(printed) == 3 and all(row["status"] == "complete" for row in printed)
+    assert main(["--rows"]) == 2
+    assert "name its folder" in capsys.readouterr().err
