@@ -1,5 +1,10 @@
 """Builds of several processes: the same rows as one, failures that cost no other run, limits of time."""
 
+import multiprocessing
+import os
+import signal
+import time
+
 import pytest
 from test_proxy_bench import NEXT, SMALLEST, TINY
 
@@ -25,6 +30,39 @@ def test_a_run_that_fails_costs_no_other(wcpa_of_ten, tmp_path):
         found = dict(outcomes([too_large, *TWO], Work(wcpa_of_ten, None), workers))
         assert "do not fill one batch" in str(found[too_large])
         assert all(isinstance(found[entry], dict) for entry in TWO)
+
+
+class Deadly(Work):
+    """Dies in its first run, as by a system that is out of memory."""
+
+    def do(self, entry):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Endless(Work):
+    """Runs that nobody waits for."""
+
+    def do(self, entry):
+        if entry.role == "control":
+            return {"key": entry.key}
+        time.sleep(600)
+
+
+def test_a_process_that_dies_ends_the_build_with_its_runs_named(tmp_path):
+    found = list(outcomes(TWO * 3, Deadly(tmp_path, None), workers=2))
+    assert 1 <= len(found) < len(TWO * 3)
+    assert all(isinstance(row, Exception) for _, row in found)
+
+
+def test_a_build_that_is_left_leaves_no_process_behind(tmp_path):
+    going = outcomes(TWO, Endless(tmp_path, None), workers=2)
+    assert next(going)[1] == {"key": TWO[0].key}
+    children = multiprocessing.active_children()
+    assert children
+    going.close()
+    for child in children:
+        child.join(30)
+        assert child.exitcode is not None
 
 
 def test_nothing_is_begun_after_the_time(wcpa_of_ten):

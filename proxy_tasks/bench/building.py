@@ -1,16 +1,21 @@
 """Train what a table lacks: run after run here, or in several processes that share a machine or a GPU.
 
-A run that fails costs no other. With several processes each takes the next run as soon as it is free; on one
-GPU they fill what a small network at a small batch leaves idle. tests/test_bench_building.py
+A run that fails costs no other. With several processes each takes the next run as soon as it is free; on
+one GPU they fill what a small network at a small batch leaves idle. One that dies takes those beside it
+along, for what it died of (memory, mostly) would meet them too; an interrupt ends all at once.
+tests/test_bench_building.py
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from proxy_tasks.bench.rows import Row
@@ -38,6 +43,11 @@ class Work:
 
         torch.set_num_threads(self.threads)
 
+    def prepare_one_of_several(self) -> None:
+        """As `prepare`; an interrupt of the terminal is left to the process that asks."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.prepare()
+
 
 def outcomes(entries: Sequence[Entry], work: Work, workers: int = 1, seconds: float = 0) -> Iterator[Outcome]:
     """Each run's row, or what it failed with, as they end; none is begun once `seconds` (if any) are over."""
@@ -49,23 +59,32 @@ def outcomes(entries: Sequence[Entry], work: Work, workers: int = 1, seconds: fl
     for entry in entries:
         if time.monotonic() >= end:
             return
-        yield entry, _tried(lambda entry=entry: work.do(entry))
+        yield entry, _tried(partial(work.do, entry))
 
 
 def _together(entries: Sequence[Entry], work: Work, workers: int, end: float) -> Iterator[Outcome]:
     waiting, going = iter(entries), dict[Future[Row], Entry]()
     fresh = multiprocessing.get_context("spawn")  # CUDA cannot be used after a fork
-    with ProcessPoolExecutor(workers, fresh, initializer=work.prepare) as pool:
-        while True:
-            while len(going) < workers and time.monotonic() < end:
-                entry = next(waiting, None)
-                if entry is None:
-                    break
-                going[pool.submit(work.do, entry)] = entry
-            if not going:
-                return
-            for future in wait(going, return_when=FIRST_COMPLETED).done:
-                yield going.pop(future), _tried(future.result)
+    before = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(workers, fresh, initializer=work.prepare_one_of_several) as pool:
+        try:
+            while True:
+                while len(going) < workers and time.monotonic() < end:
+                    entry = next(waiting, None)
+                    if entry is None:
+                        break
+                    going[pool.submit(work.do, entry)] = entry
+                if not going:
+                    return
+                for future in wait(going, return_when=FIRST_COMPLETED).done:
+                    yield going.pop(future), _tried(future.result)
+        except BrokenProcessPool:
+            for entry in going.values():
+                yield entry, RuntimeError("a process beside it died")
+        except BaseException:
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+            raise
 
 
 def _tried(work: Callable[[], Row]) -> Row | BaseException:

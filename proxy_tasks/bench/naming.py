@@ -18,6 +18,7 @@ import numpy as np
 from proxy_tasks.bench.surrogate import Surrogate
 from proxy_tasks.bench.table import RunTable
 from space import ArchSpec, FeasibleSet
+from space.rows import specs
 
 SCREENED = 100_000
 
@@ -55,8 +56,7 @@ def predicted(
     for i in expected.argsort(kind="stable"):
         if len(found) == count:
             break
-        row = tuple(int(value) for value in draws[i])
-        name = f"predicted-{len(found) + 1}"
-        arch = ArchSpec(row[:4], row[4:], block=feasible.space.block)
-        found.setdefault(row[:4], Named(name, arch, float(expected[i])))
+        (arch,) = specs(feasible.space, draws[i : i + 1])
+        named = Named(f"predicted-{len(found) + 1}", arch, float(expected[i]))
+        found.setdefault(arch.depths, named)
     return list(found.values())
