@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The evidence of docs/evidence.md on one GPU that is lent for minutes. OUT is the folder that is kept.
+# The evidence of docs/evidence.md on one GPU that can be had for minutes. OUT is the folder that is kept.
 #
 #     tests/bench/evidence_gpu.sh recipe     seconds a run and the recipe's tuning, on people of its own
 #     tests/bench/evidence_gpu.sh answer     the table, a search beside it, the candidates, the runs that decide

@@ -11,7 +11,7 @@
 Every part is a process of its own, so that one that breaks the device costs no other, and the file is written
 anew after each, so that what was measured is kept whatever ends the run. Needs Python 3.11 and torch 2.6 or
 later; the parts before the searches need no more than what trains a network. `--rehearse` runs the same
-commands on a CPU, small: its numbers mean nothing. `--quick` is for a device that is lent for minutes: no
+commands on a CPU, small: its numbers mean nothing. `--quick` is for a device that can be had for minutes: no
 launch that compiles, 128 pixels, one search.
 """
 
