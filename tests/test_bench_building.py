@@ -8,6 +8,7 @@ import time
 import pytest
 from test_proxy_bench import NEXT, SMALLEST, TINY
 
+from proxy_tasks.bench import __main__ as door
 from proxy_tasks.bench import rows
 from proxy_tasks.bench.building import Work, outcomes
 from proxy_tasks.bench.run import Entry
@@ -63,6 +64,17 @@ def test_a_build_that_is_left_leaves_no_process_behind(tmp_path):
     for child in children:
         child.join(30)
         assert child.exitcode is not None
+
+
+def test_a_finished_build_of_several_processes_has_nothing_to_do(tmp_path):
+    assert list(outcomes([], Work(tmp_path, None), workers=2)) == []
+
+
+def test_a_data_set_that_is_not_there_is_said_once(tmp_path, capsys):
+    asked = ["build", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "rows.jsonl")]
+    assert door.main([*asked, "--device", "cpu"]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "none" in told.err
 
 
 def test_nothing_is_begun_after_the_time(wcpa_of_ten):

@@ -117,6 +117,8 @@ def _build(args: argparse.Namespace) -> int:
     at = {entry.key: number for number, entry in enumerate(entries, 1)}
     failed: list[str] = []
     work = Work(args.data, args.test, args.device, args.threads)
+    if missing:
+        work.require_data()
     for entry, row in outcomes(missing, work, args.workers, 60 * args.minutes):
         about = f"{at[entry.key]}/{len(entries)} {entry.key} {entry.role}"
         if isinstance(row, BaseException):

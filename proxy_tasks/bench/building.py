@@ -20,6 +20,7 @@ from pathlib import Path
 
 from proxy_tasks.bench.rows import Row
 from proxy_tasks.bench.run import Entry, train
+from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 Outcome = tuple[Entry, Row | BaseException]
 
@@ -32,6 +33,12 @@ class Work:
     test: Path | None
     device: str = "cpu"
     threads: int = 1  # of a CPU, each process
+
+    def require_data(self) -> None:
+        """DataError where there is no data set: said once, not by every run."""
+        for path in (self.data, self.test):
+            if path is not None:
+                WcpaDataset.open(path, check_files=False)
 
     def do(self, entry: Entry) -> Row:
         """One run."""
@@ -52,7 +59,7 @@ class Work:
 def outcomes(entries: Sequence[Entry], work: Work, workers: int = 1, seconds: float = 0) -> Iterator[Outcome]:
     """Each run's row, or what it failed with, as they end; none is begun once `seconds` (if any) are over."""
     end = time.monotonic() + seconds if seconds else float("inf")
-    if workers > 1:
+    if workers > 1 and entries:
         yield from _together(entries, work, min(workers, len(entries)), end)
         return
     work.prepare()
