@@ -5,7 +5,7 @@ For given w_2 and w_3 the window pairs every left half with a range of the sorte
 no more than the left one leaves. Left halves that the lightest right half breaks are dropped, and those that
 the heaviest does not break keep their whole range; for the rest each pair is tried, in dense blocks. So the
 default space at 5.1 GFLOPs takes some seconds for its 1,117,743,257 pairs, less where caps leave little; the
-counts are kept in the cache (space/indexfile.py). tests/test_space_meet.py holds them equal to brute force.
+counts are kept in the cache (space/indexfile.py). tests/test_space_capped.py holds them equal to brute force.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -188,3 +189,15 @@ def test_the_api_reference_names_the_files_of_packages_that_would_hide_them():
         if path.endswith("/__init__.py") and "__all__" in ast.unparse(tree)
     }
     assert set(hiding) == packages
+
+
+def test_every_test_or_benchmark_that_a_file_names_exists():
+    files = [*(p for room in (*ROOMS, "tests", "docs") for p in (ROOT / room).rglob("*")), *ROOT.glob("*.md")]
+    named = {
+        (name, path.name)
+        for path in files
+        if path.suffix in (".py", ".md", ".sh")
+        for name in re.findall(r"\btests/[\w/]+\.(?:py|sh)\b", path.read_text("utf-8"))
+    }
+    assert len(named) > 100, "the pattern finds them"
+    assert {(name, where) for name, where in named if not (ROOT / name).is_file()} == set()
