@@ -1,24 +1,23 @@
 """Which cheap view of a training run ranks architectures as the longest training does, and what it costs.
 
-    python -m proxy_tasks.fidelity ROWS.jsonl [--bound 0.5] [--data FACES]
+    python -m proxy_tasks.fidelity ROWS.jsonl [--bound 0.5] [--scores SCORES.jsonl | --data FACES]
 
 ROWS are files of `python -m proxy_tasks.bench build`; their architectures all lie in one budget's band.
 Prints Kendall's tau and the regret of training the 1, 3 or 5 favourites of each view in full, with 95 %
 bootstrap intervals over architectures, its cost beside the longest training's, and the ceiling that seeds
 set. `*` marks a view of the very run that it is compared with: it shares the seed and looks better than it
-is. --data adds the scores of untrained networks on a batch of its images, in a few seconds for each.
+is. --scores adds what `python -m proxy_tasks.bench score` kept: scores of untrained networks, latency. --data
+takes the former on a batch of its images now, in a few seconds for each.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from proxy_tasks.bench.views import KEPT, Interval, Judged, Study
 from proxy_tasks.kind import Score
-from space.arch import ArchSpec
 from space.commandline import Parser, a_path, door, parser_of
 
 BOUND_MM = 0.5
@@ -33,7 +32,11 @@ def _parser() -> Parser:
     parser = parser_of("proxy_tasks.fidelity", __doc__)
     what = parser.add_argument_group("what to judge")
     what.add_argument("rows", type=a_path, nargs="+", metavar="ROWS", help="files of proxy_tasks.bench build")
-    what.add_argument("--data", type=a_path, metavar="DIR", help="images to score untrained networks on")
+    untrained = what.add_mutually_exclusive_group()
+    untrained.add_argument(
+        "--scores", type=a_path, metavar="FILE", help="what proxy_tasks.bench score wrote of them"
+    )
+    untrained.add_argument("--data", type=a_path, metavar="DIR", help="images to score untrained networks on")
     how = parser.add_argument_group("how")
     how.add_argument(
         "--bound",
@@ -47,25 +50,20 @@ def _parser() -> Parser:
 
 def _run(args: argparse.Namespace) -> int:
     from proxy_tasks.bench import rows
+    from proxy_tasks.bench.scoring import ZeroCost, by_architecture
     from proxy_tasks.bench.views import study
 
-    if missing := [str(path) for path in args.rows if not path.is_file()]:
-        raise ValueError(f"there is no file {missing[0]}: give what proxy_tasks.bench build wrote")
-    scores = None if args.data is None else _scores(args.data)
+    asked = [*args.rows, *([args.scores] if args.scores else [])]
+    if missing := [str(path) for path in asked if not path.is_file()]:
+        raise ValueError(f"there is no file {missing[0]}: give what proxy_tasks.bench wrote")
+    scores = None
+    if args.scores:
+        scores = by_architecture(rows.read(args.scores))
+    elif args.data:
+        scores = ZeroCost(args.data)
     read = rows.read(*args.rows)
     print(text(study(read, scores), args.bound, Score.of(read[0])))
     return 0
-
-
-def _scores(data: Path) -> Callable[[ArchSpec], Mapping[str, float]]:
-    """What an untrained network tells on 32 of the images at 64 pixels, counts left out."""
-    from proxy_tasks.jmlr.task import JmlrTask
-    from proxy_tasks.proxy import PROXIES
-    from proxy_tasks.zero_cost import Batch, zero_cost_scores
-
-    batch = Batch.of(JmlrTask.open(data, PROXIES["mini"]), 32)
-    kept = ("grad_norm", "naswot", "log_synflow")
-    return lambda arch: {name: value for name, value in zero_cost_scores(arch, batch).items() if name in kept}
 
 
 def text(

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from proxy_tasks.bench import rows as table_rows
+from proxy_tasks.bench.scoring import by_architecture
 from proxy_tasks.bench.views import KEPT, Study, study
 from proxy_tasks.kind import Score
 from reports.run import Run, one_score
@@ -144,10 +145,14 @@ def zero_cost(run: Run, batch: Batch | None = None, most: int = 64) -> Table:
     return Table.make("agreement_zero_cost", (Column("score", "Score"), *_columns(_unit(run))), rows)
 
 
-def of_table(*files: str) -> tuple[Table, Study]:
-    """Every cheap view of a table of trained networks: `python -m proxy_tasks.fidelity`, as a table."""
+def of_table(*files: str, scores: str | None = None) -> tuple[Table, Study]:
+    """Every cheap view of a table of trained networks: `python -m proxy_tasks.fidelity`, as a table.
+
+    files, scores  what `build` and `score` of proxy_tasks.bench wrote
+    """
     read = table_rows.read(*map(Path, files))
-    found, unit = study(read), Score.of(read[0]).unit
+    told = by_architecture(table_rows.read(Path(scores))) if scores else None
+    found, unit = study(read, told), Score.of(read[0]).unit
     rows = [
         {
             "view": each.view.name + (" *" if each.view.same_run else ""),

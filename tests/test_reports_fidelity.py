@@ -9,6 +9,7 @@ import pytest
 from bench_rows import simulated_rows, write_rows
 from reports_simulated import EPOCHS, run
 
+from proxy_tasks.bench.scoring import archs_of
 from reports import fidelity
 from reports.fidelity import agreement
 from reports.figures.fidelity import draw_views
@@ -100,8 +101,15 @@ def test_counted_scores_are_ranked_against_the_final_error():
 
 
 def test_a_table_of_trained_networks_has_a_row_and_a_point_for_each_view(tmp_path):
-    file = write_rows(tmp_path / "rows.jsonl", simulated_rows(8, repeated=3, longer=6))
-    table, study = fidelity.of_table(str(file))
+    rows = simulated_rows(8, repeated=3, longer=6)
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    told = [
+        {"key": f"{i}", "arch": arch.to_dict(), "conditions": "here", "latency_ms": float(i)}
+        for i, arch in enumerate(archs_of(rows))
+    ]
+    scores = write_rows(tmp_path / "scores.jsonl", told)
+    table, study = fidelity.of_table(str(file), scores=str(scores))
+    assert study.judged[-1].view.name == "latency_ms" and study.judged[-1].n == 6
     assert [row["view"].removesuffix(" *") for row in table.rows] == [e.view.name for e in study.judged]
     assert all(row["regret1"] >= row["regret5"] for row in table.rows)
     (axes,) = draw_views(study).wide.axes

@@ -2,6 +2,7 @@
 
     python -m proxy_tasks.bench build --table cpu-1.2G --data FACES --test OTHER_FACES --out rows.jsonl
     python -m proxy_tasks.bench query --table cpu-1.2G --rows rows.jsonl
+    python -m proxy_tasks.bench score --rows rows.jsonl --data FACES --latency --out scores.jsonl
     python -m proxy_tasks.bench surrogate --rows rows.jsonl
     python -m proxy_tasks.bench name --table cpu-1.2G --rows rows.jsonl --out named
     python -m proxy_tasks.bench build --table gpu-5.1G-confirm --candidates named/*.json --workers 12 ...
@@ -11,9 +12,9 @@ the paper's Table 1 (cpu-1.2G-table1).
 
 `build` does what is missing in `--out` and may be stopped and started at any time; `--workers 12` trains with
 so many processes (of one GPU too), `--part 1/2` takes every second run, for as many machines as there are.
-Their files are merged by joining them. `query` prints what is there, `surrogate` how well models of it
-predict architectures that they were not fitted to, `name` writes spec files of who is worth more runs.
-docs/evidence.md says what the tables are for.
+Their files are merged by joining them. `query` prints what is there, `score` adds beside it what needs no
+training, `surrogate` says how well models of it predict architectures that they were not fitted to, `name`
+writes spec files of who is worth more runs. docs/evidence.md says what the tables are for.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def _parser() -> Parser:
     doors = parser.add_subparsers(dest="door", required=True, title="what to do")
     build = doors.add_parser("build", help="train what is missing")
     query = doors.add_parser("query", help="print what is there")
+    score = doors.add_parser("score", help="tell what needs no training: zero-cost scores, latency")
     surrogate = doors.add_parser("surrogate", help="judge models of it out of sample")
     name = doors.add_parser("name", help="write spec files of who is worth more runs")
     for each in (build, query, name):
@@ -44,7 +46,7 @@ def _parser() -> Parser:
         each.add_argument_group("who is compared").add_argument(
             "--candidates", nargs="+", default=[], metavar="SPEC", help="of a -confirm table: spec files"
         )
-    for each in (query, surrogate, name):
+    for each in (query, score, surrogate, name):
         which = each.add_argument_group("which rows")
         which.add_argument(
             "--rows", type=a_path, nargs="+", required=True, metavar="FILE", help="files that build wrote"
@@ -63,6 +65,7 @@ def _parser() -> Parser:
     )
     naming.add_argument("--out", type=a_path, required=True, metavar="DIR", help="folder of the spec files")
     _add_build(build)
+    _add_score(score)
     return parser
 
 
@@ -95,9 +98,18 @@ def _add_build(build: argparse.ArgumentParser) -> None:
     how.add_argument("--threads", type=int, default=1, metavar="N", help="of a CPU, each process")
 
 
+def _add_score(score: argparse.ArgumentParser) -> None:
+    what = score.add_argument_group("what of each architecture, and where to")
+    what.add_argument("--data", type=a_path, metavar="DIR", help="images to score untrained networks on")
+    what.add_argument("--latency", action="store_true", help="time a forward pass: only on a quiet machine")
+    what.add_argument("--device", default="auto", metavar="NAME", help="to time on: auto, cpu or cuda (auto)")
+    what.add_argument("--threads", type=int, metavar="N", help="of a CPU to time on (all that are granted)")
+    what.add_argument("--out", type=a_path, required=True, metavar="FILE", help="appended to: what it lacks")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit status."""
-    work = {"build": _build, "query": _query, "surrogate": _surrogate, "name": _name}
+    work = {"build": _build, "query": _query, "score": _score, "surrogate": _surrogate, "name": _name}
     again = "the same command goes on where it stood"
     return door(_parser, lambda args: work[args.door](args), argv, after_interrupt=again)
 
@@ -138,15 +150,20 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _query(args: argparse.Namespace) -> int:
+    table = _rows(args)
+    print(_table(args).text(table))
+    if args.best:
+        print(_best(table, args.best))
+    return 0
+
+
+def _rows(args: argparse.Namespace) -> list[Row]:
     from proxy_tasks.bench import rows
 
     table = rows.read(*args.rows)
     if not table:
         raise ValueError(f"there are no rows in {', '.join(map(str, args.rows))}: build some first")
-    print(_table(args).text(table))
-    if args.best:
-        print(_best(table, args.best))
-    return 0
+    return table
 
 
 def _best(table: list[Row], count: int) -> str:
@@ -166,12 +183,30 @@ def _best(table: list[Row], count: int) -> str:
     return "\n".join(lines)
 
 
-def _surrogate(args: argparse.Namespace) -> int:
+def _score(args: argparse.Namespace) -> int:
     from proxy_tasks.bench import rows
+    from proxy_tasks.bench.scoring import archs_of, missing
+    from proxy_tasks.latency.device import conditions_here
+
+    if args.data is None and not args.latency:
+        raise ValueError("nothing to tell: give --data for scores of untrained networks, --latency, or both")
+    archs = archs_of(_rows(args))
+    conditions = None
+    if args.latency:
+        conditions = conditions_here(args.device, threads=args.threads, block=archs[0].block)
+    count = 0
+    for row in missing(archs, {row["key"] for row in rows.read(args.out)}, args.data, conditions):
+        rows.append(args.out, row)
+        count += 1
+    print(f"{args.out}: {count} rows added for {len(archs)} architectures")
+    return 0
+
+
+def _surrogate(args: argparse.Namespace) -> int:
     from proxy_tasks.bench.surrogate import KINDS, out_of_sample
     from proxy_tasks.bench.table import RunTable
 
-    table = RunTable.of(rows.read(*args.rows))
+    table = RunTable.of(_rows(args))
     noise, freedom = table.seed_sd()
     print(f"{len(table.archs)} architectures, {table.counts.sum()} runs of {table.proxy}")
     print("by 10-fold cross-validation over architectures; tau is Kendall's")
@@ -188,7 +223,6 @@ def _surrogate(args: argparse.Namespace) -> int:
 
 
 def _name(args: argparse.Namespace) -> int:
-    from proxy_tasks.bench import rows
     from proxy_tasks.bench.naming import best, predicted
     from proxy_tasks.bench.plan import TablePlan
     from proxy_tasks.bench.table import RunTable
@@ -196,7 +230,7 @@ def _name(args: argparse.Namespace) -> int:
     plan = _table(args)
     if not isinstance(plan, TablePlan):
         raise ValueError(f"{args.table} has no draws to name candidates from")
-    table = RunTable.of(rows.read(*args.rows))
+    table = RunTable.of(_rows(args))
     found = best(table, args.best)
     found += predicted(table, plan.feasible(), args.predicted) if args.predicted else []
     args.out.mkdir(parents=True, exist_ok=True)

@@ -76,7 +76,10 @@ def study(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Study:
-    """`scores` gives what an untrained network tells (higher taken for better). ValueError below FEWEST."""
+    """`scores` gives what an untrained network tells, or nothing of it (higher is taken for better).
+
+    ValueError below FEWEST.
+    """
     rows = list(rows)
     lengths = sorted({float(r["length"]) for r in rows})
     if not lengths:
@@ -92,8 +95,7 @@ def study(
     noise = dear.seed_sd()[0] if dear.seed_sd()[1] else short.seed_sd()[0]
     views = [*_validations(short, dear, rows), *_counts(dear.archs)]
     if scores is not None:
-        found = [scores(arch) for arch in dear.archs]
-        views += [View(name, -np.array([each[name] for each in found]), 1.0) for name in found[0]]
+        views += _untrained([scores(arch) for arch in dear.archs])
     rng = np.random.default_rng(seed)
     taken = [view for view in views if np.isfinite(view.values).sum() >= FEWEST]
     judged = tuple(judge(view, final, rng, resamples) for view in taken)
@@ -148,6 +150,12 @@ def _counts(archs: Sequence[ArchSpec]) -> list[View]:
         "few blocks": lambda a: -sum(a.depths),
     }
     return [View(name, -np.array([get(a) for a in archs], dtype=float), 0.0) for name, get in counted.items()]
+
+
+def _untrained(found: Sequence[Mapping[str, float]]) -> list[View]:
+    """Scores that some or all architectures have."""
+    names = dict.fromkeys(name for each in found for name in each)
+    return [View(name, -np.array([each.get(name, math.nan) for each in found]), 1.0) for name in names]
 
 
 def judge(view: View, dear: ArrayLike, rng: np.random.Generator, resamples: int = RESAMPLES) -> Judged:

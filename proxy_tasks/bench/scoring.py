@@ -1,0 +1,115 @@
+"""What is told of a table's architectures without training them: scores of untrained networks, latency.
+
+They lie in a file beside the table's rows, one JSON line for each architecture and kind. A score depends on
+the batch alone, so it is kept under the data's fingerprint; a time is one machine's, so it is kept under the
+conditions that it was taken in, and counts only where the machine was quiet. tests/test_bench_scoring.py
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy_tasks.bench.rows import Row
+from space.arch import ArchSpec
+
+if TYPE_CHECKING:
+    from space.latency import Conditions
+
+ZERO_COST = ("grad_norm", "naswot", "log_synflow")  # of proxy_tasks/zero_cost.py, those that are no counts
+LATENCY = "latency_ms"
+IMAGES = 32  # of a batch, at 64 pixels
+
+
+def archs_of(rows: Iterable[Row]) -> list[ArchSpec]:
+    """Each architecture of the rows once, in their order; those of ensembles' rows are the first members."""
+    return list(dict.fromkeys(ArchSpec.from_dict(row["arch"]) for row in rows))
+
+
+class ZeroCost:
+    """Scores untrained networks on a batch of the images of `data`."""
+
+    def __init__(self, data: Path) -> None:
+        from proxy_tasks.jmlr.task import JmlrTask
+        from proxy_tasks.proxy import PROXIES
+        from proxy_tasks.zero_cost import Batch
+
+        task = JmlrTask.open(data, PROXIES["mini"])
+        self.data = task.fingerprint
+        self._batch = Batch.of(task, IMAGES)
+
+    def __call__(self, arch: ArchSpec) -> dict[str, float]:
+        """The scores of ZERO_COST; higher is taken for better."""
+        from proxy_tasks.zero_cost import zero_cost_scores
+
+        found = zero_cost_scores(arch, self._batch)
+        return {name: found[name] for name in ZERO_COST}
+
+    def key(self, arch: ArchSpec) -> str:
+        """Names a row."""
+        return f"{arch.id}|zero-cost|{self.data}"
+
+    def row(self, arch: ArchSpec) -> Row:
+        """As kept in a file."""
+        start = time.perf_counter()
+        scores = self(arch)
+        return {
+            "key": self.key(arch),
+            "arch": arch.to_dict(),
+            "data": self.data,
+            **scores,
+            "seconds": round(time.perf_counter() - start, 2),
+        }
+
+
+def latency_key(arch: ArchSpec, conditions: Conditions) -> str:
+    """Names a row."""
+    return f"{arch.id}|latency|{conditions}"
+
+
+def latency_rows(archs: Sequence[ArchSpec], conditions: Conditions) -> Iterator[Row]:
+    """Forward passes of all of them timed together here, so that a disturbance falls on none alone."""
+    from proxy_tasks.latency.calibrate import measure
+
+    for timed in measure(conditions, list(archs)):
+        yield {
+            "key": latency_key(timed.arch, conditions),
+            "arch": timed.arch.to_dict(),
+            LATENCY: round(timed.milliseconds, 3),
+            "halves_ms": [round(each, 3) for each in timed.halves or ()],
+            "conditions": str(conditions),
+            "software": conditions.software,
+        }
+
+
+def missing(
+    archs: Sequence[ArchSpec], there: Iterable[str], data: Path | None, conditions: Conditions | None
+) -> Iterator[Row]:
+    """The rows that a file with the keys `there` lacks, as they are found."""
+    known = set(there)
+    if data is not None:
+        score = ZeroCost(data)
+        yield from (score.row(arch) for arch in archs if score.key(arch) not in known)
+    if conditions is not None:
+        left = [arch for arch in archs if latency_key(arch, conditions) not in known]
+        if left:
+            yield from latency_rows(archs, conditions)  # all of them again: times of one sitting compare
+
+
+def by_architecture(rows: Iterable[Row]) -> Callable[[ArchSpec], Mapping[str, float]]:
+    """What the rows of a file tell of an architecture: its scores, and its latency where it was timed.
+
+    ValueError where scores are of two batches, or times of two machines.
+    """
+    found: dict[str, dict[str, float]] = {}
+    sources: dict[str, str] = {}
+    for row in rows:
+        kind = "conditions" if LATENCY in row else "data"
+        if sources.setdefault(kind, row[kind]) != row[kind]:
+            raise ValueError(f"the scores mix different {kind}: {sources[kind]} and {row[kind]}")
+        names = (LATENCY,) if LATENCY in row else ZERO_COST
+        kept = {name: float(row[name]) for name in names}
+        found.setdefault(ArchSpec.from_dict(row["arch"]).id, {}).update(kept)
+    return lambda arch: found.get(arch.id, {})
