@@ -27,6 +27,18 @@ def test_the_seed_noise_is_pooled_and_deviations_have_its_scale(table):
     assert table.deviations()[:, -1].std() == pytest.approx(sd, rel=0.1)
 
 
+def test_what_disturbs_a_run_does_not_make_it_dearer():
+    rows = simulated_rows(2, repeated=1)
+    quiet = RunTable.of(rows).seconds
+    for each in rows:
+        each["seconds"] *= 3  # paused
+        each["curve"][2]["seconds"] *= 13
+    assert RunTable.of(rows).seconds == pytest.approx(quiet)
+    for point in rows[-1]["curve"]:
+        point["seconds"] *= 2  # beside other work, all the time; its architecture has quieter runs
+    assert RunTable.of(rows).seconds == pytest.approx(quiet)
+
+
 def test_shrunken_errors_lie_nearer_to_the_truth_and_a_repeated_one_moves_less(table):
     noisy = RunTable.of(simulated_rows(60, repeated=12, noise_mm=1.5))
     raw, shrunk = noisy.means[:, -1], noisy.shrunken()

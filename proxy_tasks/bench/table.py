@@ -1,7 +1,9 @@
 """The complete runs of a table at one length, by architecture: curves, seed noise, seconds.
 
 Runs of one architecture differ by their seed alone, so what they deviate from their own mean is the noise,
-the whole curve at a time: an error early in a run and one at its end go together. tests/test_bench_table.py
+the whole curve at a time: an error early in a run and one at its end go together. What disturbs a time makes
+it longer (other work, a pause), so a run counts as its intervals times the least of them, and of several runs
+the least counts. tests/test_bench_table.py
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class RunTable:
     roles: tuple[str, ...]
     curves: dict[str, dict[int, Floats]]  # by architecture's id and seed: (v,) mm
     epochs: Floats  # (v,)
-    seconds: Floats  # (n,) of a whole run, mean over seeds
+    seconds: Floats  # (n,) of a whole undisturbed run
 
     @classmethod
     def of(cls, rows: Iterable[Row], length: float = 1.0) -> RunTable:
@@ -52,7 +54,7 @@ class RunTable:
         for r in done:
             key = ArchSpec.from_dict(r["arch"]).id
             curves[key][r["seed"]] = np.array([point[SCORE] for point in r["curve"]], dtype=np.float64)
-            seconds[key].append(float(r["seconds"]))
+            seconds[key].append(_undisturbed(r))
         return cls(
             proxy=done[0]["proxy"],
             data=done[0]["data"],
@@ -61,7 +63,7 @@ class RunTable:
             roles=tuple(archs[key][1] for key in order),
             curves=curves,
             epochs=np.array([point["epochs"] for point in done[0]["curve"]]),
-            seconds=np.array([float(np.mean(seconds[key])) for key in order]),
+            seconds=np.array([min(seconds[key]) for key in order]),
         )
 
     @property
@@ -125,6 +127,11 @@ class RunTable:
 def _is_complete(row: Row) -> bool:
     value = row.get(SCORE)
     return row.get("status") == "complete" and value is not None and math.isfinite(value)
+
+
+def _undisturbed(row: Row) -> float:
+    """Seconds of a run: of its intervals, which are equally many steps, the least counts for each."""
+    return len(row["curve"]) * min(float(point["seconds"]) for point in row["curve"])
 
 
 def _deviations(curves: Sequence[Floats]) -> Floats:
