@@ -48,6 +48,16 @@ def test_every_run_of_the_table_has_its_own_key_and_lies_in_the_budget():
     assert counted["control"] == 8 + 1
 
 
+def test_the_longer_runs_can_be_done_first_and_repeat_the_control():
+    table = {entry.key for entry in TABLES["cpu-1.2G"].entries() if entry.length > 1}
+    longer = list(TABLES["cpu-1.2G-longer"].entries())
+    assert {entry.length for entry in longer} == {4.0}
+    more = [entry for entry in longer if entry.key not in table]
+    assert table < {entry.key for entry in longer}
+    assert [(entry.role, entry.seed) for entry in more] == [("control", 1), ("control", 2)]
+    assert [entry.role for entry in longer[:8]].count("uniform") == 4
+
+
 def test_rows_are_merged_by_key_and_a_torn_last_line_is_left_out(tmp_path):
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     rows.append(one, {"key": "a", "value": 1})
