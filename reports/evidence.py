@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from proxy_tasks.bench.table import RunTable
 from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
-    from proxy_tasks.bench.table import Floats, RunTable
+    from proxy_tasks.bench.rows import Row
+    from proxy_tasks.bench.table import Floats
     from space.commandline import Parser
 
 CONFIRM = "cpu-1.2G-confirm"
@@ -51,7 +53,6 @@ def _run(args: argparse.Namespace) -> int:
     from proxy_tasks.bench import rows
     from proxy_tasks.bench.confirm import ConfirmPlan
     from proxy_tasks.bench.plan import TABLES
-    from proxy_tasks.bench.table import RunTable
     from proxy_tasks.pictures import require_place, write_png
     from reports.figures.evidence import draw_evidence
     from reports.figures.style import png
@@ -60,15 +61,16 @@ def _run(args: argparse.Namespace) -> int:
     for path in (*args.rows, *(args.confirmed or [])):
         if not path.is_file():
             raise ValueError(f"there is no file {path}: give what proxy_tasks.bench build wrote")
-    population = Population.of(RunTable.of(rows.read(*args.rows)))
+    table = rows.read(*args.rows)
+    population, longer = Population.of(RunTable.of(table)), Longer.of(table)
     gains, level = [], 0.95
     if args.confirmed:
         plan = TABLES.get(args.plan)
         if not isinstance(plan, ConfirmPlan):
             raise ValueError(f"--plan {args.plan!r} is no plan of runs on fresh seeds")
         gains, level = plan.gains(rows.read(*args.confirmed)), plan.level
-    write_png(args.out, png(draw_evidence(population, gains, level)), "--out")
-    print(population.text())
+    write_png(args.out, png(draw_evidence(population, gains, level, longer)), "--out")
+    print("\n".join([population.text(), *([longer.text()] if longer else [])]))
     return 0
 
 
@@ -103,6 +105,51 @@ class Population:
             f"{n} uniform draws: best {self.uniform[0]:.2f}, median {np.median(self.uniform):.2f}, worst "
             f"{self.uniform[-1]:.2f} mm\n{better} of {n} single runs lie below the control's mean, "
             f"{int((self.uniform < low).sum())} below its interval"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Longer:
+    """The architectures of a table that were trained longer too: final validation errors of both, mm."""
+
+    times: float  # as long
+    roles: tuple[str, ...]  # (n,)
+    short_mm: Floats  # (n,) means over seeds
+    long_mm: Floats  # (n,)
+    seeds: tuple[float, int]  # SD of the longer runs between seeds, and its degrees of freedom
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Longer | None:
+        """None where fewer than two architectures have both."""
+        rows = list(rows)
+        lengths = {float(row["length"]) for row in rows if row["status"] == "complete"}
+        if len(lengths) < 2:
+            return None
+        long, short = RunTable.of(rows, max(lengths)), RunTable.of(rows, min(lengths))
+        at = {arch.id: mean for arch, mean in zip(short.archs, short.means[:, -1], strict=True)}
+        both = [i for i, arch in enumerate(long.archs) if arch.id in at]
+        if len(both) < 2:
+            return None
+        return cls(
+            times=long.length / short.length,
+            roles=tuple(long.roles[i] for i in both),
+            short_mm=np.array([at[long.archs[i].id] for i in both]),
+            long_mm=long.means[both, -1],
+            seeds=long.seed_sd(),
+        )
+
+    def text(self) -> str:
+        """What the panel shows, in a line."""
+        from proxy_tasks.bench.views import tau
+
+        drawn = np.array([role == "uniform" for role in self.roles])
+        sd, freedom = self.seeds
+        spread = f"; the draws differ by {self.long_mm[drawn].std(ddof=1):.2f} mm" if drawn.sum() > 1 else ""
+        noise = f", seeds by {sd:.2f} ({freedom} degrees of freedom)" if freedom else ""
+        return (
+            f"trained {self.times:g} times as long, {len(self.roles)} architectures lie from "
+            f"{self.long_mm.min():.2f} to {self.long_mm.max():.2f} mm{spread}{noise}; tau with the shorter "
+            f"runs {tau(self.short_mm, self.long_mm):+.2f}"
         )
 
 

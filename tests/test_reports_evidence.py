@@ -59,6 +59,25 @@ def test_gains_on_fresh_seeds_stand_beside_it(table, tmp_path, monkeypatch):
     assert width[0] > 1.8 * width[1]
 
 
+def test_longer_runs_of_the_same_architectures_have_a_panel_of_their_own(table, tmp_path, capsys):
+    out, alone = tmp_path / "evidence.png", tmp_path / "alone.png"
+    assert evidence.main(["--rows", str(table), "--out", str(alone)]) == 0
+    drawn = [row for row in rows.read(table) if row["role"] == "uniform"]
+    control = [row for row in rows.read(table) if row["role"] == "control"]
+    for row in [*drawn, *control]:
+        end = row["l_error_mm"] - 10 if row["role"] == "uniform" else 40 + 0.5 * row["seed"]
+        point = {"epochs": 12.0, "seconds": 4.0, "l_error_mm": end}
+        longer = {"key": row["key"] + "long", "length": 4.0, "l_error_mm": end, "curve": [point]}
+        rows.append(table, {**row, **longer})
+    capsys.readouterr()
+    assert evidence.main(["--rows", str(table), "--out", str(out)]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert "4 times as long, 13 architectures lie from 40.50 to 45.75 mm" in said
+    assert "seeds by 0.50 (2 degrees of freedom)" in said and "tau with the shorter runs +0." in said
+    width = [int.from_bytes(path.read_bytes()[16:20], "big") for path in (out, alone)]
+    assert width[0] > 1.8 * width[1]
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

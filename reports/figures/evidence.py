@@ -12,7 +12,7 @@ from reports.figures.style import ALL, BEST, CONTROL, PRUNED, SECOND, few_ticks,
 
 if TYPE_CHECKING:
     from proxy_tasks.bench.confirm import Gain
-    from reports.evidence import Population
+    from reports.evidence import Longer, Population
 
 _NAMES = {
     "control": "ResNet-34, scaled",
@@ -22,15 +22,20 @@ _NAMES = {
 _COLOURS = {"control": CONTROL, "resnet18": PRUNED, "jmlr-searched": SECOND}
 
 
-def draw_evidence(population: Population, gains: list[Gain], level: float = 0.95) -> Figure:
-    """The draws' distribution with the references; beside it the gains on fresh seeds, if any."""
+def draw_evidence(
+    population: Population, gains: list[Gain], level: float = 0.95, longer: Longer | None = None
+) -> Figure:
+    """The draws' distribution with the references; beside it gains on fresh seeds and longer runs, if any."""
+    count = 1 + bool(gains) + bool(longer)
     with styled():
-        figure, axes = panels(2 if gains else 1, 2, width=3.6, height=3.0)
+        figure, axes = panels(count, count, width=3.6, height=3.0)
         _draw_population(axes[0], population)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
         if gains:
             _draw_gains(axes[1], gains, level)
+        if longer:
+            _draw_longer(axes[-1], longer)
     return figure
 
 
@@ -67,3 +72,17 @@ def _draw_gains(axes: Axes, gains: list[Gain], level: float) -> None:
     axes.set_xlabel(
         f"less error than ResNet-34 (mm), others' faces,\nfresh seeds, {100 * level:g} % together"
     )
+
+
+def _draw_longer(axes: Axes, longer: Longer) -> None:
+    for role in dict.fromkeys(longer.roles):
+        at = [i for i, each in enumerate(longer.roles) if each == role]
+        colour = _COLOURS.get(role, ALL)
+        axes.scatter(longer.short_mm[at], longer.long_mm[at], s=14, color=colour, lw=0, zorder=4)
+    sd, freedom = longer.seeds
+    if freedom:  # how far seeds alone move a point of one run, up and down
+        middle = float(longer.long_mm[[role == "control" for role in longer.roles]].mean())
+        axes.axhspan(middle - sd, middle + sd, color=CONTROL, alpha=0.12, lw=0)
+    axes.set_xlabel("L_error of the short run (mm)")
+    axes.set_ylabel(f"{longer.times:g} times as long (mm)")
+    few_ticks(axes, 5, 5)
