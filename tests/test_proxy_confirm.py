@@ -1,9 +1,11 @@
 """Candidates against the control: gains with intervals that hold for all of them at once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from proxy_tasks.bench.confirm import FIRST_SEED, SCORE, ConfirmPlan, gains, runs_needed
+from proxy_tasks.bench.confirm import FIRST_SEED, SCORE, ConfirmPlan, gains, paired_gains, runs_needed
 from proxy_tasks.bench.plan import SMALL, TABLES
 from space import ArchSpec
 
@@ -42,6 +44,33 @@ def test_the_intervals_hold_together_as_often_as_they_say():
         found = gains(control, scores, (BETTER, WORSE))
         held += all(g.low_mm <= true <= g.high_mm for g, true in zip(found, (0.5, -0.7), strict=True))
     assert 0.90 < held / 300 < 0.99  # 0.95, five standard errors of 300 either way
+
+
+def test_pairs_of_one_seed_take_out_what_both_runs_share():
+    shared = np.random.default_rng(3).normal(0, 5, 10)
+    rows = rows_of({CONTROL.id: 0.0, BETTER.id: -1.0, WORSE.id: 1.0})
+    for row, entry in zip(rows, PLAN.entries(), strict=True):
+        row[SCORE] += shared[entry.seed - FIRST_SEED]
+    alone, paired = PLAN.gains(rows), replace(PLAN, paired=True).gains(rows)
+    assert [g.gain_mm for g in paired] == pytest.approx([g.gain_mm for g in alone])
+    assert alone[0].low_mm < 0 < paired[0].low_mm and paired[1].high_mm < 0 < alone[1].high_mm
+    last = next(row for row in rows if row["key"] == list(PLAN.entries())[-3].key)  # the control's last seed
+    last[SCORE] = None
+    assert [g.runs for g in replace(PLAN, paired=True).gains(rows)] == [9, 9], "a pair has both"
+
+
+def test_paired_intervals_hold_together_as_often_as_they_say():
+    held, rng = 0, np.random.default_rng(1)
+    for _ in range(400):
+        shared = rng.normal(0, 2, 6)
+        control = list(shared + rng.normal(0, 1, 6))
+        scores = {
+            BETTER.id: list(shared + rng.normal(-0.5, 1, 6)),
+            WORSE.id: list(shared + rng.normal(0.7, 1, 6)),
+        }
+        found = paired_gains(control, scores, (BETTER, WORSE))
+        held += all(g.low_mm <= true <= g.high_mm for g, true in zip(found, (0.5, -0.7), strict=True))
+    assert 0.91 < held / 400 < 0.995  # Bonferroni's: 0.95 or somewhat more
 
 
 def test_too_few_runs_are_said_so():

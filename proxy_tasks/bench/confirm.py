@@ -1,7 +1,9 @@
 """Candidates against the control on fresh seeds: the runs that decide, and what they say.
 
 Nothing was chosen by these seeds, nor by the test people that they are scored on. Gains are differences of
-mean errors with Dunnett's simultaneous intervals, the runs as units. tests/test_proxy_confirm.py
+mean errors with Dunnett's simultaneous intervals, the runs as units; or, where a plan says so, means of the
+differences of runs with one seed, which see the same samples in the same order, with Student's intervals
+(Bonferroni's for several candidates). tests/test_proxy_confirm.py
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ class ConfirmPlan:
     length: float = 1.0
     level: float = 0.95
     first_seed: int = FIRST_SEED
+    paired: bool = False  # by seed
 
     def of(self, named: Iterable[ArchSpec]) -> ConfirmPlan:
         """The same of these candidates, if any; ValueError where there is none then."""
@@ -68,15 +71,15 @@ class ConfirmPlan:
         """One line a network; a sentence where a network has fewer than two runs."""
         rows = list(rows)
         scores = self._scores(rows)
-        control = scores[self.control.id]
+        control = list(scores[self.control.id].values())
         found = self.gains(rows)
         if not found:
             others = ", ".join(str(len(scores[arch.id])) for arch in self.candidates)
             counts = f"{len(control)} of the control, {others}"
             return f"too few runs to compare ({counts} of the candidates): two of each at least"
         lines = [
-            f"L_error on the test people, mm, at x{self.length:g}; gains over the control hold together with "
-            f"{self.level:.1%}",
+            f"L_error on the test people, mm, at x{self.length:g}; gains over the control"
+            f"{' by pairs of one seed' if self.paired else ''} hold together with {self.level:.1%}",
             f"{'control':<10}{self.control.id:<36}{len(control):>3} runs {_mean_sd(control)}",
         ]
         for gain in found:
@@ -86,18 +89,25 @@ class ConfirmPlan:
         return "\n".join(lines)
 
     def gains(self, rows: Iterable[Row]) -> list[Gain]:
-        """Each candidate's; none where a network has fewer than two runs yet."""
+        """Each candidate's; none where a network has fewer than two runs (or pairs) yet."""
         scores = self._scores(rows)
-        control = scores.pop(self.control.id)
-        enough = min(map(len, (control, *scores.values()))) >= 2
-        return gains(control, scores, self.candidates, self.level) if enough else []
+        if self.paired:
+            both = set.intersection(*(set(each) for each in scores.values()))
+            scores = {arch: {s: each[s] for s in sorted(both)} for arch, each in scores.items()}
+        listed = {arch: list(each.values()) for arch, each in scores.items()}
+        control = listed.pop(self.control.id)
+        if min(map(len, (control, *listed.values()))) < 2:
+            return []
+        return (paired_gains if self.paired else gains)(control, listed, self.candidates, self.level)
 
-    def _scores(self, rows: Iterable[Row]) -> dict[str, list[float]]:
-        planned = {entry.key: entry.arch.id for entry in self.entries()}
-        scores: dict[str, list[float]] = {arch.id: [] for arch in (self.control, *self.candidates)}
+    def _scores(self, rows: Iterable[Row]) -> dict[str, dict[int, float]]:
+        """By architecture's id and seed, mm."""
+        planned = {entry.key: entry for entry in self.entries()}
+        scores: dict[str, dict[int, float]] = {arch.id: {} for arch in (self.control, *self.candidates)}
         for row in rows:
             if row["key"] in planned and row.get(SCORE) is not None:
-                scores[planned[row["key"]]].append(row[SCORE])
+                entry = planned[row["key"]]
+                scores[entry.arch.id][entry.seed] = row[SCORE]
         return scores
 
 
@@ -125,6 +135,35 @@ def gains(
         )
         for arch in candidates
     ]
+
+
+def paired_gains(
+    control: list[float],
+    scores: dict[str, list[float]],
+    candidates: Iterable[ArchSpec],
+    level: float = 0.95,
+) -> list[Gain]:
+    """As `gains`, where the n-th scores of all are of runs with one seed."""
+    from scipy.stats import t
+
+    reach = t.ppf(1 - (1 - level) / (2 * len(scores)), len(control) - 1)
+    found = []
+    for arch in candidates:
+        theirs = np.array(scores[arch.id])
+        differences = np.array(control) - theirs
+        gain, half = differences.mean(), reach * differences.std(ddof=1) / len(differences) ** 0.5
+        found.append(
+            Gain(
+                arch=arch,
+                runs=len(theirs),
+                mean_mm=float(theirs.mean()),
+                sd_mm=float(theirs.std(ddof=1)),
+                gain_mm=float(gain),
+                low_mm=float(gain - half),
+                high_mm=float(gain + half),
+            )
+        )
+    return found
 
 
 def runs_needed(seed_sd_mm: float, gain_mm: float = 0.5) -> int:
