@@ -4,9 +4,9 @@
 
 ROWS are files of `python -m proxy_tasks.bench build`; their architectures all lie in one budget's band.
 Prints Kendall's tau and the regret of training the 1, 3 or 5 favourites of each view in full, with 95 %
-bootstrap intervals over architectures, its cost beside the longest training's, and the ceiling that seeds
-set. `*` marks a view of the very run that it is compared with: it shares the seed and looks better than it
-is. --scores adds what `python -m proxy_tasks.bench score` kept: scores of untrained networks, latency. --data
+bootstrap intervals over architectures, its cost beside the longest training's, and what the seeds allow. `*`
+marks a view of the very run that it is compared with: it shares the seed and looks better than it is.
+--scores adds what `python -m proxy_tasks.bench score` kept: scores of untrained networks, latency. --data
 takes the former on a batch of its images now, in a few seconds for each.
 """
 
@@ -79,13 +79,23 @@ def text(
         [
             f"{len(found.archs)} architectures; dear: the final error of runs of x{found.length:g}, "
             f"{found.seconds:.0f} s each, {found.dear.min():.2f} to {score.amount(found.dear.max())}",
-            f"from one seed to the next {score.amount(found.noise_mm)}: another seed of the dear measure "
-            f"itself has a tau of {found.ceiling:.2f}",
+            _noise(found, score),
             f"{'view':<40} {'cost':>6}  {'n':>3}  {'tau':^22}"
             + "".join(f"  {f'regret@{k}{regret}':^20}" for k in KEPT),
             *(_line(each, found.seconds) for each in found.judged),
             f"{said} regret@3 within {f'{bound_mm:g} {score.unit}'.rstrip()}, its interval included",
         ]
+    )
+
+
+def _noise(found: Study, score: Score) -> str:
+    length, freedom = found.noise_of
+    if not freedom:
+        return "no run was repeated: what seeds allow is not known"
+    return (
+        f"from one seed to the next {score.amount(found.noise_mm)} (x{length:g} runs, {freedom} degrees of "
+        f"freedom): at that noise a view that knew the truth has a tau of {found.ceiling:.2f}, one other run "
+        f"of x{found.length:g} of {found.again:.2f}"
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from proxy_tasks.bench.table import RunTable
+from proxy_tasks.bench.table import UNIFORM, RunTable, is_complete
 from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def parser() -> Parser:
     what.add_argument(
         "--confirmed", type=a_path, nargs="+", metavar="FILE", help="rows of runs on fresh seeds"
     )
+    what.add_argument("--candidates", nargs="+", default=[], metavar="SPEC", help="whom the plan leaves open")
     what.add_argument("--plan", default=CONFIRM, metavar="NAME", help="of the runs on fresh seeds")
     where = p.add_argument_group("where to")
     where.add_argument("--out", type=a_path, required=True, metavar="FILE", help="a picture, .png")
@@ -56,6 +57,7 @@ def _run(args: argparse.Namespace) -> int:
     from proxy_tasks.pictures import require_place, write_png
     from reports.figures.evidence import draw_evidence
     from reports.figures.style import png
+    from space.specfile import read_spec
 
     require_place(args.out, "--out")
     for path in (*args.rows, *(args.confirmed or [])):
@@ -68,7 +70,10 @@ def _run(args: argparse.Namespace) -> int:
         plan = TABLES.get(args.plan)
         if not isinstance(plan, ConfirmPlan):
             raise ValueError(f"--plan {args.plan!r} is no plan of runs on fresh seeds")
+        plan = plan.of([read_spec(each) for each in args.candidates])
         gains, level = plan.gains(rows.read(*args.confirmed)), plan.level
+        if not gains:
+            raise ValueError(plan.text(rows.read(*args.confirmed)))
     write_png(args.out, png(draw_evidence(population, gains, level, longer)), "--out")
     print("\n".join([population.text(), *([longer.text()] if longer else [])]))
     return 0
@@ -76,7 +81,7 @@ def _run(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Final validation errors of a table, mm: one for each uniform draw, all seeds of the references."""
+    """Final validation errors of a table, mm: the first run of each uniform draw, all of the references."""
 
     uniform: Floats  # (n,) sorted
     references: dict[str, Floats]  # by role, the control among them
@@ -85,15 +90,18 @@ class Population:
     @classmethod
     def of(cls, table: RunTable) -> Population:
         """ValueError where there are no uniform draws, or fewer than two runs of the control."""
-        ends = {
-            arch.id: (role, np.array([curve[-1] for curve in table.curves[arch.id].values()]))
-            for arch, role in zip(table.archs, table.roles, strict=True)
-        }
-        uniform = np.array([errors.mean() for role, errors in ends.values() if role == "uniform"])
-        references = {role: errors for role, errors in ends.values() if role != "uniform"}
+        uniform: list[float] = []
+        found: dict[str, list[Floats]] = {}
+        for arch, role in zip(table.archs, table.roles, strict=True):
+            runs = table.curves[arch.id]
+            if role == UNIFORM:
+                uniform.append(runs[min(runs)][-1])
+            else:
+                found.setdefault(role, []).append(np.array([curve[-1] for curve in runs.values()]))
+        references = {role: np.concatenate(errors) for role, errors in found.items()}
         if not len(uniform) or len(references.get("control", ())) < 2:
             raise ValueError("a picture needs uniform draws and two runs of the control or more")
-        return cls(np.sort(uniform), references, _interval(references["control"]))
+        return cls(np.sort(np.array(uniform)), references, _interval(references["control"]))
 
     def text(self) -> str:
         """What the picture shows, in two lines."""
@@ -122,7 +130,7 @@ class Longer:
     def of(cls, rows: Iterable[Row]) -> Longer | None:
         """None where fewer than two architectures have both."""
         rows = list(rows)
-        lengths = {float(row["length"]) for row in rows if row["status"] == "complete"}
+        lengths = {float(row["length"]) for row in rows if is_complete(row)}
         if len(lengths) < 2:
             return None
         long, short = RunTable.of(rows, max(lengths)), RunTable.of(rows, min(lengths))
@@ -142,7 +150,7 @@ class Longer:
         """What the panel shows, in a line."""
         from proxy_tasks.bench.views import tau
 
-        drawn = np.array([role == "uniform" for role in self.roles])
+        drawn = np.array([role == UNIFORM for role in self.roles])
         sd, freedom = self.seeds
         spread = f"; the draws differ by {self.long_mm[drawn].std(ddof=1):.2f} mm" if drawn.sum() > 1 else ""
         noise = f", seeds by {sd:.2f} ({freedom} degrees of freedom)" if freedom else ""

@@ -5,7 +5,16 @@ import pytest
 from bench_rows import feasible, row, simulated_rows, write_rows
 
 from nas.trials.standin import expected_mm
-from proxy_tasks.bench.surrogate import FEATURES, Surrogate, better_kind, features, out_of_sample, part
+from proxy_tasks.bench.surrogate import (
+    FEATURES,
+    Surrogate,
+    better_kind,
+    expected_with_sd,
+    features,
+    gaussian_process,
+    out_of_sample,
+    part,
+)
 from proxy_tasks.bench.table import RunTable
 from space import ArchSpec
 
@@ -133,3 +142,56 @@ def test_the_command_prints_what_each_model_errs_by(tmp_path, capsys):
     assert lines[0].startswith("15 architectures, 24 runs")
     assert sum("RMSE" in line and "tau" in line for line in lines) == 8
     assert "5 of 6 validations known" in lines[-2] and "the seed of a single run is" in lines[-1]
+
+
+def test_an_architecture_stays_a_draw_whatever_it_was_run_for_later():
+    rows = simulated_rows(3, repeated=1)
+    drawn = next(r for r in rows if r["role"] == "uniform")
+    later = {**drawn, "role": "candidate", "seed": 1000, "key": "later"}
+    for order in ([*rows, later], [later, *rows]):
+        found = RunTable.of(order)
+        role = dict(zip((a.id for a in found.archs), found.roles, strict=True))
+        assert role[ArchSpec.from_dict(drawn["arch"]).id] == "uniform"
+
+
+def test_rows_of_ensembles_are_no_runs_of_their_first_member_and_blocks_are_not_mixed():
+    rows = simulated_rows(3, repeated=1)
+    assert RunTable.of([{**rows[0], "key": "ensemble", "seed": 0, "curve": []}, *rows]).counts[0] == 4
+    other = {**rows[0], "key": "other", "arch": {**rows[0]["arch"], "block": "bottleneck"}}
+    with pytest.raises(ValueError, match="mixes blocks: basic, bottleneck"):
+        RunTable.of([*rows, other])
+
+
+def test_where_shrinking_leaves_no_difference_what_was_seen_orders():
+    rows = [row(a, 0, noise_mm=0.0) for a in feasible().draw(4, np.random.default_rng(0))]
+    for end, each in zip((51.0, 50.0, 53.0, 52.0), rows, strict=True):
+        each["l_error_mm"] = each["curve"][-1]["l_error_mm"] = end
+    again = {
+        **rows[0],
+        "seed": 1,
+        "key": "again",
+        "curve": [{**p, "l_error_mm": 59.0} for p in rows[0]["curve"]],
+    }
+    table = RunTable.of([*rows, again])
+    assert table.own_sd() == 0 and len(set(table.shrunken().round(9))) == 1
+    assert [round(table.means[i, -1]) for i in table.ranking()] == [50, 52, 53, 55]
+
+
+def test_no_skill_has_no_tau():
+    """A fold's mean is high where what it holds out is low."""
+    rows = [row(a, 0, noise_mm=0.0) for a in feasible().draw(40, np.random.default_rng(2))]
+    rng, found = np.random.default_rng(0), []
+    for _ in range(5):
+        for each in rows:
+            each["l_error_mm"] = each["curve"][-1]["l_error_mm"] = 50 + rng.normal()
+        found.append(out_of_sample(RunTable.of(rows), "forest").tau)
+    assert abs(np.mean(found)) < 0.2
+
+
+def test_a_process_is_unsure_of_what_it_expects_not_of_the_next_seed():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (200, 1))
+    model = gaussian_process(x, np.sin(3 * x) + rng.normal(0, 0.5, (200, 1)), np.zeros(200))
+    _, sd = expected_with_sd(model, np.array([[0.0], [4.0]]))
+    noisy = model.predict(np.array([[0.0]]), return_std=True)[1]
+    assert sd[0, 0] < 0.25 < 0.4 < float(np.ravel(noisy)[0]) and sd[1, 0] > 2 * sd[0, 0]

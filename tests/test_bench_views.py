@@ -62,11 +62,32 @@ def test_the_interval_of_tau_holds_the_truth_at_about_the_stated_rate():
 def test_the_ceiling_is_one_without_noise_and_that_of_two_noisy_copies_with_it():
     rng = np.random.default_rng(1)
     dear, ones = rng.normal(50, 1.0, 400), np.ones(400, dtype=int)
-    assert ceiling(dear, ones, 0.0, rng) == pytest.approx(1.0)
-    assert ceiling(dear, ones, 0.6, rng) == pytest.approx(
-        2 / np.pi * np.arcsin(1 - 0.36 / dear.var()), abs=0.03
-    )
-    assert math.isnan(ceiling(dear, ones, math.nan, rng))
+    assert ceiling(dear, ones, 0.0, rng) == pytest.approx((1.0, 1.0))
+    shared = 1 - 0.36 / dear.var()  # of the variance; the truth meets the noise once, another run twice
+    expected = 2 / np.pi * np.arcsin([math.sqrt(shared), shared])
+    assert ceiling(dear, ones, 0.6, rng) == pytest.approx(tuple(expected), abs=0.03)
+    assert all(map(math.isnan, ceiling(dear, ones, math.nan, rng)))
+    assert ceiling(dear, ones, 2.0, rng) == (0.0, 0.0), "seeds alone spread them as much"
+
+
+def test_the_noise_is_told_with_the_runs_that_it_was_seen_in(rows):
+    found = study(rows, resamples=5)
+    assert found.noise_of[0] == 1 and found.noise_of[1] == 15, "no long run has a second seed"
+    assert found.again < found.ceiling < 1
+    again = {**next(r for r in rows if r["length"] == 4), "seed": 1, "key": "again"}
+    assert study([*rows, again], resamples=5).noise_of == (4.0, 1)
+
+
+def test_favourites_of_a_resample_are_different_architectures():
+    cheap, dear = np.array([1.0, 2.0, 3.0]), np.array([12.0, 11.0, 10.0])
+    judged = judge(View("v", cheap, 1.0), dear, np.random.default_rng(0), 300)
+    assert judged.regrets[1][2] == 0, "three favourites of three are all there are"
+
+
+def test_a_longer_run_that_diverged_leaves_the_short_ones_to_be_judged(rows):
+    short = [r for r in rows if r["length"] == 1]
+    broken = {**rows[-1], "status": "diverged", "l_error_mm": None, "curve": []}
+    assert study([*short, broken], resamples=5).length == 1
 
 
 def test_the_cheapest_view_within_the_bound_is_recommended(found):

@@ -81,3 +81,20 @@ def test_too_few_runs_are_said_so():
 @pytest.mark.parametrize(("sd", "runs"), [(0.64, 26), (0.2, 8), (1.0, 63)])
 def test_runs_for_half_a_millimetre(sd, runs):
     assert runs_needed(sd) == runs
+
+
+def test_runs_on_different_people_are_not_compared():
+    rows = rows_of({CONTROL.id: 0.0, BETTER.id: 0.0, WORSE.id: 0.0})
+    for n, row in enumerate(rows):
+        row["test_data"] = "these" if n < 15 else "those"
+    with pytest.raises(ValueError, match="different test_data"):
+        PLAN.gains(rows)
+
+
+def test_runs_that_diverged_are_counted_aloud():
+    rows = rows_of({CONTROL.id: 0.0, BETTER.id: 0.0, WORSE.id: 0.0})
+    rows[0][SCORE] = float("nan")
+    rows[1] |= {SCORE: None, "status": "diverged"}
+    text = PLAN.text(rows)
+    assert text.startswith("1 of its runs diverged") and "nan" not in text
+    assert replace(PLAN, candidates=()).gains(rows) == []

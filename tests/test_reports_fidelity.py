@@ -104,7 +104,7 @@ def test_a_table_of_trained_networks_has_a_row_and_a_point_for_each_view(tmp_pat
     rows = simulated_rows(8, repeated=3, longer=6)
     file = write_rows(tmp_path / "rows.jsonl", rows)
     told = [
-        {"key": f"{i}", "arch": arch.to_dict(), "conditions": "here", "latency_ms": float(i)}
+        {"key": f"{i}", "arch": arch.to_dict(), "conditions": "here", "latency_ms": float(i), "sitting": 1}
         for i, arch in enumerate(archs_of(rows))
     ]
     scores = write_rows(tmp_path / "scores.jsonl", told)

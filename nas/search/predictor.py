@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from proxy_tasks.bench.surrogate import features, gaussian_process
+from proxy_tasks.bench.surrogate import expected_with_sd, features, gaussian_process
 from space import FeasibleSet
 from space.arrays import Floats, Ints
 
@@ -42,7 +42,7 @@ def most_promising(
     draws = feasible.draw_array(screened, rng)
     drawn = features(draws, block)
     shortlist = np.argsort(np.ravel(model.predict(drawn)), kind="stable")[:SHORTLIST]
-    expected, sd = (np.ravel(each) for each in model.predict(drawn[shortlist], return_std=True))
+    expected, sd = (np.ravel(each) for each in expected_with_sd(model, drawn[shortlist]))
     best = float(np.ravel(model.predict(x)).min())
     return draws[shortlist[np.argmax(improvement(best - expected, sd))]]
 

@@ -71,6 +71,7 @@ class Replay:
     def curve(self, spec: ArchSpec, seed: int, proxy: Proxy) -> tuple[Floats, float]:
         """(validations,) mm of a run of `spec`, and the seconds of the whole."""
         table, surrogate = self._at(proxy)
+        _require_block(spec, surrogate)
         row = np.array([[*spec.depths, *spec.widths]])
         known = table.curves.get(spec.id, {})
         if seed in known:
@@ -87,7 +88,9 @@ class Replay:
 
     def expected_mm(self, spec: ArchSpec, proxy: Proxy) -> float:
         """The final error without seed noise, by the surrogate."""
-        return float(self._at(proxy)[1].curves(np.array([[*spec.depths, *spec.widths]]))[0, -1])
+        _, surrogate = self._at(proxy)
+        _require_block(spec, surrogate)
+        return float(surrogate.curves(np.array([[*spec.depths, *spec.widths]]))[0, -1])
 
     def _deviation(self, table: RunTable, spec: ArchSpec, seed: int) -> Floats:
         """What a seed adds to a curve: of a recorded run, by a hash of architecture and seed; either sign."""
@@ -99,6 +102,11 @@ class Replay:
 
     def _at(self, proxy: Proxy) -> tuple[RunTable, Surrogate]:
         return _read(self._files, self._kind, proxy.epochs)
+
+
+def _require_block(spec: ArchSpec, surrogate: Surrogate) -> None:
+    if spec.block != surrogate.block:
+        raise ValueError(f"the table is of {surrogate.block} blocks and tells nothing of {spec.block} ones")
 
 
 @lru_cache(maxsize=8)

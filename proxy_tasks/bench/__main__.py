@@ -7,8 +7,9 @@
     python -m proxy_tasks.bench name --table cpu-1.2G --rows rows.jsonl --out named
     python -m proxy_tasks.bench build --table gpu-5.1G-confirm --candidates named/*.json --workers 12 ...
 
-Tables: cpu-1.2G and gpu-5.1G; of each the recipe's tuning (-tuning) and the runs that decide (-confirm), and
-the paper's Table 1 (cpu-1.2G-table1).
+Tables: cpu-1.2G and gpu-5.1G; of each the recipe's tuning (-tuning) and the runs that decide (-confirm). At
+1.2 GFLOPs also the paper's Table 1 (cpu-1.2G-table1), the seed noise of recipes (-noise), the table's longer
+runs (-longer) and the deciding ones of longer recipes (-steady-confirm, -longer-confirm); and mini-tuning.
 
 `build` does what is missing in `--out` and may be stopped and started at any time; `--workers 12` trains with
 so many processes (of one GPU too), `--part 1/2` takes every second run, for as many machines as there are.
@@ -117,11 +118,14 @@ def main(argv: list[str] | None = None) -> int:
 def _build(args: argparse.Namespace) -> int:
     from proxy_tasks.bench import rows
     from proxy_tasks.bench.building import Work, outcomes
+    from proxy_tasks.bench.plan import LongerPlan, TablePlan, TuningPlan
 
     part, of = _part(args.part)
     if args.workers < 1 or args.minutes < 0:
         raise ValueError(f"{args.workers} workers and {args.minutes:g} minutes: 1 or more, and not below 0")
     plan, known = _table(args), args.known or []
+    if args.test is None and not isinstance(plan, TablePlan | TuningPlan | LongerPlan):
+        raise ValueError(f"{args.table} is decided on people of another data set: name it with --test")
     entries = list(plan.entries())
     there = {row["key"] for row in rows.read(args.out, *known)}
     missing = [entry for entry in entries[part::of] if entry.key not in there]
@@ -171,14 +175,14 @@ def _best(table: list[Row], count: int) -> str:
     from proxy_tasks.bench.table import RunTable
 
     known = RunTable.of(table)
-    shrunk = known.shrunken()
+    shrunk, own = known.shrunken(), known.own_sd()
     noise, freedom = known.seed_sd()
     lines = [
         f"from one seed to the next {noise:.2f} mm ({freedom} degrees of freedom); uniform draws themselves "
-        f"differ by {known.own_sd():.2f} mm",
+        f"differ by {own:.2f} mm" + ("" if own else ": what was seen is all that orders them"),
         "least validation error, shrunken towards the draws' mean, mm",
     ]
-    for i in shrunk.argsort()[:count]:
+    for i in known.ranking()[:count]:
         lines.append(f"{shrunk[i]:8.2f} {known.roles[i]:14} {known.archs[i].id} ({known.counts[i]} runs)")
     return "\n".join(lines)
 

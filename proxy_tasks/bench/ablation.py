@@ -7,6 +7,7 @@ tests/test_proxy_ablation.py
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -73,7 +74,7 @@ class AblationPlan:
 
     def text(self, rows: Iterable[Row]) -> str:
         """The table: GFLOPs, runs, error on the test people (mean and SD over seeds) beside the paper's."""
-        found = {row["key"]: row for row in rows if row.get(SCORE) is not None}
+        found = {row["key"]: row for row in rows if math.isfinite(row.get(SCORE) or math.nan)}
         head = f"{'aug.':<6}{'network':<22}{'loss':<9}{'GFLOPs':>7}{'runs':>6}{'L_error, mm':>16}{'paper':>8}"
         lines = [head]
         for line in self.lines:

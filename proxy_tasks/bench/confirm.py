@@ -77,7 +77,9 @@ class ConfirmPlan:
             others = ", ".join(str(len(scores[arch.id])) for arch in self.candidates)
             counts = f"{len(control)} of the control, {others}"
             return f"too few runs to compare ({counts} of the candidates): two of each at least"
+        lost = self._lost(rows)
         lines = [
+            *([f"{lost} of its runs diverged and are left out"] if lost else []),
             f"L_error on the test people, mm, at x{self.length:g}; gains over the control"
             f"{' by pairs of one seed' if self.paired else ''} hold together with {self.level:.1%}",
             f"{'control':<10}{self.control.id:<36}{len(control):>3} runs {_mean_sd(control)}",
@@ -96,7 +98,7 @@ class ConfirmPlan:
             scores = {arch: {s: each[s] for s in sorted(both)} for arch, each in scores.items()}
         listed = {arch: list(each.values()) for arch, each in scores.items()}
         control = listed.pop(self.control.id)
-        if min(map(len, (control, *listed.values()))) < 2:
+        if not listed or min(map(len, (control, *listed.values()))) < 2:
             return []
         return (paired_gains if self.paired else gains)(control, listed, self.candidates, self.level)
 
@@ -104,11 +106,20 @@ class ConfirmPlan:
         """By architecture's id and seed, mm."""
         planned = {entry.key: entry for entry in self.entries()}
         scores: dict[str, dict[int, float]] = {arch.id: {} for arch in (self.control, *self.candidates)}
-        for row in rows:
-            if row["key"] in planned and row.get(SCORE) is not None:
-                entry = planned[row["key"]]
-                scores[entry.arch.id][entry.seed] = row[SCORE]
+        ours = [row for row in rows if row["key"] in planned and math.isfinite(row.get(SCORE) or math.nan)]
+        for name in ("data", "test_data"):
+            if len(kinds := sorted({str(row[name]) for row in ours if name in row})) > 1:
+                raise ValueError(
+                    f"its runs are of different {name} and cannot be compared: {', '.join(kinds)}"
+                )
+        for row in ours:
+            entry = planned[row["key"]]
+            scores[entry.arch.id][entry.seed] = row[SCORE]
         return scores
+
+    def _lost(self, rows: Iterable[Row]) -> int:
+        planned = {entry.key for entry in self.entries()}
+        return sum(row["key"] in planned and row.get("status", "complete") != "complete" for row in rows)
 
 
 def gains(

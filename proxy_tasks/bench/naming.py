@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from proxy_tasks.bench.surrogate import Surrogate
-from proxy_tasks.bench.table import RunTable
+from proxy_tasks.bench.table import UNIFORM, RunTable
 from space import ArchSpec, FeasibleSet
 from space.rows import specs
 
@@ -42,7 +42,7 @@ class Named:
 def best(table: RunTable, count: int) -> list[Named]:
     """The `count` uniform draws of least shrunken error. ValueError as RunTable.shrunken."""
     shrunk = table.shrunken()
-    order = [i for i in shrunk.argsort(kind="stable") if table.roles[i] == "uniform"]
+    order = [i for i in table.ranking() if table.roles[i] == UNIFORM]
     return [Named(f"table-{n}", table.archs[i], float(shrunk[i])) for n, i in enumerate(order[:count], 1)]
 
 

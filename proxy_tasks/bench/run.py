@@ -58,10 +58,11 @@ def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu") -> R
     seconds = time.perf_counter() - start
     predict, outcome = trained[0]
     final, curve = outcome.final, [_point(epoch) for epoch in outcome.epochs]
+    status = next((each.status for _, each in trained if each.status != "complete"), "complete")
+    complete = status == "complete"
     if entry.partners:
         predict = _averaged([each for each, _ in trained])
-        final, curve = task.evaluate(predict), []
-    complete = outcome.status == "complete"
+        final, curve = task.evaluate(predict) if complete else {}, []
     row: Row = {
         "key": entry.key,
         "arch": entry.arch.to_dict(),
@@ -70,7 +71,7 @@ def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu") -> R
         "length": entry.length,
         "proxy": entry.proxy.id,
         "data": task.fingerprint,
-        "status": outcome.status,
+        "status": status,
         "l_error_mm": final.get("l_error_mm"),
         "curve": curve,
         "people_mm": by_person(task, task.validation, predict) if complete else [],

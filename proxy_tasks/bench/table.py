@@ -19,6 +19,7 @@ from proxy_tasks.bench.rows import Row
 from space.arch import ArchSpec
 
 SCORE = "l_error_mm"
+UNIFORM = "uniform"  # what an architecture is once it was drawn, whatever it was run for later
 Floats = NDArray[np.float64]
 
 
@@ -39,16 +40,23 @@ class RunTable:
     def of(cls, rows: Iterable[Row], length: float = 1.0) -> RunTable:
         """ValueError where no run is complete at `length`, or runs of two proxies or data sets are mixed."""
         rows = list(rows)
-        done = [r for r in rows if r["length"] == length and _is_complete(r)]
+        done = [r for r in rows if r["length"] == length and is_complete(r)]
         if not done:
-            lengths = sorted({r["length"] for r in rows if _is_complete(r)})
+            lengths = sorted({r["length"] for r in rows if is_complete(r)})
             there = ", ".join(f"{each:g}" for each in lengths) or "none"
             raise ValueError(f"the table has no complete run of {length:g} times its proxy's length: {there}")
         for name in ("proxy", "data"):
             if len(kinds := sorted({r[name] for r in done})) > 1:
                 raise ValueError(f"the table mixes runs of different {name}: {', '.join(kinds)}")
-        archs = {(a := ArchSpec.from_dict(r["arch"])).id: (a, r["role"]) for r in reversed(done)}
-        order = list(dict.fromkeys(ArchSpec.from_dict(r["arch"]).id for r in done))
+        archs: dict[str, ArchSpec] = {}
+        roles: dict[str, list[str]] = {}
+        for r in done:
+            arch = ArchSpec.from_dict(r["arch"])
+            archs[arch.id] = arch
+            roles.setdefault(arch.id, []).append(r["role"])
+        if len(blocks := sorted({arch.block for arch in archs.values()})) > 1:
+            raise ValueError(f"the table mixes blocks: {', '.join(blocks)}")
+        order = list(archs)
         curves: dict[str, dict[int, Floats]] = {key: {} for key in order}
         seconds: dict[str, list[float]] = {key: [] for key in order}
         for r in done:
@@ -59,8 +67,8 @@ class RunTable:
             proxy=done[0]["proxy"],
             data=done[0]["data"],
             length=length,
-            archs=tuple(archs[key][0] for key in order),
-            roles=tuple(archs[key][1] for key in order),
+            archs=tuple(archs[key] for key in order),
+            roles=tuple(UNIFORM if UNIFORM in roles[key] else roles[key][0] for key in order),
             curves=curves,
             epochs=np.array([point["epochs"] for point in done[0]["curve"]]),
             seconds=np.array([min(seconds[key]) for key in order]),
@@ -111,27 +119,37 @@ class RunTable:
         """
         ends, _ = self._drawn()
         own, seeds = self.own_sd() ** 2, self.seed_sd()[0] ** 2 / self.counts
-        weight = own / (own + seeds)
+        weight = np.divide(own, own + seeds, out=np.ones_like(seeds), where=own + seeds > 0)
         shrunk: Floats = weight * self.means[:, -1] + (1 - weight) * ends.mean()
         return shrunk
+
+    def ranking(self) -> NDArray[np.int64]:
+        """(n,) the architectures by shrunken error; by what was seen where shrinking leaves no difference."""
+        return np.lexsort((self.means[:, -1], self.shrunken().round(9)))
 
     def _drawn(self) -> tuple[Floats, Floats]:
         """Final errors of the uniform draws, and the variance that seeds add to each."""
         noise, freedom = self.seed_sd()
-        drawn = np.array([role == "uniform" for role in self.roles])
+        drawn = np.array([role == UNIFORM for role in self.roles])
         if drawn.sum() < 2 or not freedom:
             raise ValueError("shrinking needs two uniform draws and a repeated run or more")
         return self.means[drawn, -1], noise**2 / self.counts[drawn]
 
 
-def _is_complete(row: Row) -> bool:
+def is_complete(row: Row) -> bool:
+    """Whether it is a whole run of one network: an ensemble's has no curve."""
     value = row.get(SCORE)
-    return row.get("status") == "complete" and value is not None and math.isfinite(value)
+    whole = row.get("status") == "complete" and value is not None and math.isfinite(value)
+    return whole and bool(row["curve"])
 
 
 def _undisturbed(row: Row) -> float:
-    """Seconds of a run: of its intervals, which are equally many steps, the least counts for each."""
-    return len(row["curve"]) * min(float(point["seconds"]) for point in row["curve"])
+    """Seconds of a run: of its intervals, which are equally many steps, the least counts for each.
+
+    A search's rows have no seconds of their intervals, and count as they are.
+    """
+    intervals = [float(point["seconds"]) for point in row["curve"] if "seconds" in point]
+    return len(intervals) * min(intervals) if intervals else float(row["seconds"])
 
 
 def _deviations(curves: Sequence[Floats]) -> Floats:

@@ -7,8 +7,9 @@ longest training in the table, the mean over its seeds. For each view
     tau         Kendall's tau-b with the dear measure (Kendall 1945)
     regret@k    least dear error of the k architectures that the view puts first, less the least of all, mm
 
-each with the central 95 % of a bootstrap over architectures. The ceiling is the tau that the dear measure has
-with itself under other seeds: noise that no view can beat. tests/test_bench_views.py
+each with the central 95 % of a bootstrap over architectures. What seeds allow: the tau that a view would have
+which knew every architecture's error without noise (the ceiling), and that of one other run of the dear
+measure itself, which meets the noise twice. tests/test_bench_views.py
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxy_tasks.bench.rows import Row
-from proxy_tasks.bench.table import Floats, RunTable
+from proxy_tasks.bench.table import Floats, RunTable, is_complete
 from space.arch import ArchSpec
 
 KEPT = (1, 3, 5)  # how many a view's favourites are trained in full
 RESAMPLES = 1_000
+SECONDS = "seconds"  # among the scores of an untrained network: what they took
 FEWEST = 5  # architectures; with fewer there is no ranking to speak of
 
 Interval = tuple[float, float, float]  # estimate and the ends of its 95 %
@@ -59,9 +61,13 @@ class Study:
     dear: Floats  # (n,) mm
     length: float
     seconds: float  # of the longest training, mean
-    noise_mm: float  # between its seeds, or between those of the shorter run where it has one seed only
+    noise_mm: float  # SD between seeds, NaN where no run was repeated
+    noise_of: tuple[
+        float, int
+    ]  # its length (the short one where no long run was repeated), degrees of freedom
     judged: tuple[Judged, ...]
-    ceiling: float  # tau; NaN where the noise is not known
+    ceiling: float  # tau of a view without noise that knows the truth; NaN where the noise is not known
+    again: float  # tau of one other run of the dear measure; likewise
 
     def recommended(self, bound_mm: float, k: int = 3) -> Judged | None:
         """The cheapest view whose regret@k stays within the bound, its interval's end included."""
@@ -81,9 +87,9 @@ def study(
     ValueError below FEWEST.
     """
     rows = list(rows)
-    lengths = sorted({float(r["length"]) for r in rows})
+    lengths = sorted({float(r["length"]) for r in rows if is_complete(r)})
     if not lengths:
-        raise ValueError("the table holds no run")
+        raise ValueError("the table holds no complete run")
     dear, short = RunTable.of(rows, lengths[-1]), RunTable.of(rows, lengths[0])
     if len(dear.archs) < FEWEST and dear.length > short.length:
         dear = short  # the longest trainings have hardly begun
@@ -92,21 +98,25 @@ def study(
             f"a ranking needs {FEWEST} architectures or more, and {len(dear.archs)} are complete"
         )
     final = dear.means[:, -1]
-    noise = dear.seed_sd()[0] if dear.seed_sd()[1] else short.seed_sd()[0]
+    repeated = dear if dear.seed_sd()[1] else short
+    noise, freedom = repeated.seed_sd()
     views = [*_validations(short, dear, rows), *_counts(dear.archs)]
     if scores is not None:
         views += _untrained([scores(arch) for arch in dear.archs])
     rng = np.random.default_rng(seed)
     taken = [view for view in views if np.isfinite(view.values).sum() >= FEWEST]
     judged = tuple(judge(view, final, rng, resamples) for view in taken)
+    at_best, again = ceiling(final, dear.counts, noise, rng)
     return Study(
         archs=dear.archs,
         dear=final,
         length=dear.length,
         seconds=float(dear.seconds.mean()),
         noise_mm=noise,
+        noise_of=(repeated.length, freedom),
         judged=judged,
-        ceiling=ceiling(final, dear.counts, noise, rng),
+        ceiling=at_best,
+        again=again,
     )
 
 
@@ -153,9 +163,11 @@ def _counts(archs: Sequence[ArchSpec]) -> list[View]:
 
 
 def _untrained(found: Sequence[Mapping[str, float]]) -> list[View]:
-    """Scores that some or all architectures have."""
-    names = dict.fromkeys(name for each in found for name in each)
-    return [View(name, -np.array([each.get(name, math.nan) for each in found]), 1.0) for name in names]
+    """Scores that some or all architectures have; `seconds` is what they cost where that is told."""
+    names = dict.fromkeys(name for each in found for name in each if name != SECONDS)
+    told = [each[SECONDS] for each in found if SECONDS in each]
+    cost = float(np.mean(told)) if told else 0.0
+    return [View(name, -np.array([each.get(name, math.nan) for each in found]), cost) for name in names]
 
 
 def judge(view: View, dear: ArrayLike, rng: np.random.Generator, resamples: int = RESAMPLES) -> Judged:
@@ -166,7 +178,7 @@ def judge(view: View, dear: ArrayLike, rng: np.random.Generator, resamples: int 
     taus = [tau(cheap[at], dear[at]) for at in picks]
     regrets = []
     for k in KEPT:
-        spread = [regret(cheap[at], dear[at], k) for at in picks]
+        spread = [regret(cheap[at], dear[at], k) for at in map(np.unique, picks)]  # k different ones
         regrets.append((regret(cheap, dear, k), *_ends(spread)))
     return Judged(view, len(cheap), (tau(cheap, dear), *_ends(taus)), tuple(regrets))
 
@@ -194,18 +206,23 @@ def regret(cheap: Floats, dear: Floats, k: int) -> float:
     return float(dear[favourites].min() - dear.min())
 
 
-def ceiling(dear: Floats, counts: NDArray[np.int64], noise: float, rng: np.random.Generator) -> float:
-    """Expected tau of the dear measure with one other seed of itself.
+def ceiling(
+    dear: Floats, counts: NDArray[np.int64], noise: float, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Expected tau of the dear measure with the truth, and with one other run of itself.
 
     The architectures' own spread is what is left of the dear measure's after the noise; errors without
-    noise are drawn with it about the mean, and measured twice.
+    noise are drawn with it about the mean, and measured twice. 0 where nothing is left of the spread.
     """
     if not math.isfinite(noise):
-        return math.nan
+        return math.nan, math.nan
     own = math.sqrt(max(0.0, float(dear.var(ddof=1)) - float(np.mean(noise**2 / counts))))
+    if own == 0:
+        return 0.0, 0.0
     found = []
-    for _ in range(200):
+    for _ in range(1_000):
         truth = rng.normal(0, own, len(dear))
         first = truth + rng.normal(0, 1, len(dear)) * noise / np.sqrt(counts)
-        found.append(tau(first, truth + rng.normal(0, noise, len(dear))))
-    return float(np.nanmean(found))
+        found.append((tau(truth, first), tau(first, truth + rng.normal(0, noise, len(dear)))))
+    known, again = np.mean(found, axis=0)
+    return float(known), float(again)

@@ -73,17 +73,23 @@ from proxy_tasks.bench.plan import TABLES
 open(sys.argv[2], "w").write(json.dumps(TABLES[sys.argv[1]].proxy.to_dict()))
 PY
     faces test "$TEST_SUBJECTS" 4 3 &
+    TEST=$!
     faces table "$SUBJECTS" 8 1
-    wait
+    wait "$TEST"
     say "faces are made"
     share
     search &
     SEARCH=$!
     build "$TABLE" table test "${MINUTES:-4}"
     wait "$SEARCH"
-    "$PYTHON" -m proxy_tasks.bench name --table "$TABLE" --rows "$OUT/$TABLE.jsonl" --out "$OUT/named" \
-        >"$OUT/named.log" 2>&1 || say "naming ended with $?"
-    cp "$RUN"/best/best.json "$OUT/named/searched.json" 2>/dev/null || say "the search has no best"
+    if [ -d "$OUT/named" ]; then
+        say "the candidates of $OUT/named stay who they are"
+    else
+        mkdir -p "$OUT/named"
+        "$PYTHON" -m proxy_tasks.bench name --table "$TABLE" --rows "$OUT/$TABLE.jsonl" --out "$OUT/named" \
+            >"$OUT/named.log" 2>&1 || say "naming ended with $?"
+        cp "$RUN"/best/best.json "$OUT/named/searched.json" 2>/dev/null || say "the search has no best"
+    fi
     tar czf "$OUT/search.tar.gz" -C "$(dirname "$RUN")" "$(basename "$RUN")" || true
     cat "$OUT/named.log"
     build "$TABLE-confirm" table test "${CONFIRM_MINUTES:-3}" --candidates "$OUT"/named/*.json
