@@ -74,7 +74,7 @@ def text(
     """The study as a table, in the score's unit, and the view that it recommends."""
     regret = f", {score.unit}" if score.unit else ""
     best = found.recommended(bound_mm)
-    said = "no view keeps" if best is None else f"{best.view.name} is the cheapest view that keeps"
+    said = "no view keeps" if best is None else f"{_name(best)} is the cheapest view that keeps"
     return "\n".join(
         [
             f"{len(found.archs)} architectures; dear: the final error of runs of x{found.length:g}, "
@@ -101,10 +101,13 @@ def _noise(found: Study, score: Score) -> str:
 
 def _line(each: Judged, seconds: float) -> str:
     cost = f"{each.view.seconds / seconds:.1%}"
-    name = each.view.name + (" *" if each.view.same_run else "")
-    return f"{name:<40} {cost:>6}  {each.n:>3}  {_told(each.tau, '+.2f'):<22}" + "".join(
+    return f"{_name(each):<40} {cost:>6}  {each.n:>3}  {_told(each.tau, '+.2f'):<22}" + "".join(
         f"  {_told(one, '.2f'):<20}" for one in each.regrets
     )
+
+
+def _name(each: Judged) -> str:
+    return each.view.name + (" *" if each.view.same_run else "")
 
 
 def _told(found: Interval, form: str) -> str:
