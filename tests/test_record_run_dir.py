@@ -46,6 +46,14 @@ def test_the_newest_run_is_the_one_started_last(tmp_path):
     assert newest(tmp_path).path.name == "b"
 
 
+def test_a_run_that_ended_last_is_not_the_one_started_last(tmp_path):
+    for name, started, written in (("early", "10:00", 2000), ("late", "11:00", 1000)):
+        (tmp_path / name).mkdir()
+        RunDir(tmp_path / name).write({"started": f"2026-01-01T{started}:00+00:00"})
+        os.utime(tmp_path / name / "run.json", (written, written))
+    assert newest(tmp_path).path.name == "late"
+
+
 def test_a_damaged_run_json_is_named(tmp_path):
     for damaged in (b"{", b"[1]", b"\xb9"):
         (tmp_path / "run.json").write_bytes(damaged)

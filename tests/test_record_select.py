@@ -1,5 +1,7 @@
 """The answer of a search: who is best, who is tied, and that it says so at the stated rate."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -106,6 +108,25 @@ def test_the_longer_race_decides_where_both_sides_ran_it():
     records += runs(ARCHS[0], "repeat", [81.0, 81.2], "minix2")
     assert final_fidelity(records) == "minix2"
     assert select(records).best.mean == pytest.approx(81.1)
+
+
+def test_a_longer_race_decides_only_when_all_that_were_tied_have_run_there():
+    tied = [r for a in ARCHS[:3] for r in runs(a, "repeat", [90.0, 90.4])]
+    worse = runs(ARCHS[3], "repeat", [99.0, 99.4])
+    base = [*(record(a, 90.0) for a in ARCHS[:4]), *tied, *worse, *runs(RESNET, "control", [95.0, 95.2])]
+    long = runs(RESNET, "control", [85.0, 85.2], "minix2")
+    some = [*base, *long, *runs(ARCHS[0], "repeat", [80.0, 80.1], "minix2")]
+    assert final_fidelity(some) == "mini" and set(ARCHS[:3]) <= set(select(some).tied)
+    some += runs(ARCHS[1], "repeat", [80.0], "minix2")
+    failed = [record(ARCHS[2], 0, role="repeat", fidelity="minix2", state="failed")]
+    assert final_fidelity(some) == "mini"
+    assert final_fidelity([*some, *failed]) == "minix2", "a failed one is not waited for"
+    some += runs(ARCHS[2], "repeat", [80.0], "minix2")
+    assert final_fidelity(some) == "minix2"
+    epochs = {"mini": 2.0, "minix2": 4.0}
+    again = [*some, *runs(ARCHS[3], "repeat", [99.0], "mini")]
+    again = [replace(r, curve=((epochs[r.fidelity], r.l_error_mm),)) for r in again]
+    assert final_fidelity(again) == "minix2", "the longest, not the last"
 
 
 def test_pooled_noise_is_the_closed_form():

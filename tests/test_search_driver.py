@@ -1,5 +1,7 @@
 """The order of a search: control, proposals, perhaps a second round, the race, perhaps a longer one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from nas_tools import driver, plan, proposals, search, small_plan
@@ -133,6 +135,22 @@ def test_max_hours_stops_proposing_in_time_to_repeat_control_and_best(tmp_path):
     assert max(len(e.values) for e in found.rows if e.rerun and e.role != "control") == 3
 
 
+@pytest.mark.parametrize("seconds", [36.0, 43.2, 50.4, 57.6, 80.0])
+def test_with_max_hours_no_longer_race_begins_that_cannot_decide(tmp_path, seconds):
+    made = small_plan(trials=100, max_hours=seconds / 3600, race_epochs=2.0)
+    clock, folder = [0.0], RunDir(tmp_path)
+    folder.write({"store": {}})
+    one = Driver(made, Store.open(tmp_path, write=True), folder.checkpoint, clock=lambda: clock[0])
+    while (job := one.next()) != DONE:
+        took = 2.0 * job.proxy.epochs / made.proxy.epochs
+        clock[0] += took
+        one.ended(job, Ending("complete", "", ((job.intervals, 50.0 + job.seed % 3),), {}, took))
+    records = one.store.records()
+    long = [r for r in records if r.fidelity == made.race_proxy.id]
+    assert not long or {r.role for r in long} == {"control", "repeat"}
+    assert clock[0] <= seconds + 4.0
+
+
 def test_with_max_hours_nothing_is_proposed_before_a_run_has_been_timed_beyond_the_slots(tmp_path):
     one = driver(tmp_path, small_plan(trials=3, max_hours=1e-9))
     while (job := one.next()) != DONE:
@@ -156,6 +174,19 @@ def test_rungs_refilled_from_curves_decide_as_those_that_saw_the_runs(tmp_path):
     again = Asha(6, made.proxy.id, records)
     seen = [[sorted(recorded.values()) for _, recorded in b._rungs] for b in rungs._asha._brackets]
     assert [[sorted(r.values()) for _, r in b._rungs] for b in again._asha._brackets] == seen
+
+
+def test_a_validation_that_is_missing_shifts_no_other_to_an_earlier_rung(tmp_path):
+    made = small_plan(trials=20, scheduler="asha")
+    records = search(tmp_path, made, rungs=Asha(6, made.proxy.id))
+    whole = next(r for r in records if r.role == "proposal" and len(r.curve) == 6)
+    broken = [replace(r, curve=r.curve[1:]) if r is whole else r for r in records]
+    rungs = [
+        [dict(recorded) for _, recorded in bracket._rungs]
+        for some in (records, broken)
+        for bracket in Asha(6, made.proxy.id, some)._asha._brackets
+    ]
+    assert rungs[0] == rungs[1]
 
 
 def test_a_pruned_curve_teaches_a_sampler_no_value(tmp_path):

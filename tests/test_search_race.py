@@ -20,6 +20,13 @@ def test_the_control_gets_every_seed_that_it_lacks():
     assert [w.seed for w in control_repeats(some, "mini", RESNET, "resnet34", seeds=3, seed=5)] == [7]
 
 
+def test_a_control_that_the_race_ran_more_often_lacks_nothing():
+    records = runs(RESNET, "control", [95.0, 95.1, 94.9, 95.2, 95.0])
+    assert control_repeats(records, "mini", RESNET, "resnet34", seeds=3, seed=0) == []
+    known = runs(RESNET, "known", [95.0, 95.1, 94.9, 95.2])
+    assert len(control_repeats(known, "mini", RESNET, "resnet34", seeds=3, seed=0)) == 1, "one of its own"
+
+
 def test_a_failed_control_is_replaced_by_another_seed_and_given_up_after_two():
     failed = [record(RESNET, 0, role="control", seed=0, state="failed")]
     assert [w.seed for w in control_repeats(failed, "mini", RESNET, "", seeds=3, seed=0)] == [1, 2, 3]

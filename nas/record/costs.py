@@ -97,7 +97,8 @@ def figures(e: Estimate, latencies: Latencies) -> dict[str, float | None]:
 
 
 def finalists(selection: Selection, most: int = 12) -> list[ArchSpec]:
-    """Whose latency is measured: the control, the best, those tied with it, and all that were re-run."""
+    """Whose latency is measured: control, best, all that were re-run; of the tied as many as make `most`."""
     chosen = [e.arch for e in (selection.control, selection.best) if e is not None]
-    chosen += [*selection.tied, *(e.arch for e in selection.rows if e.rerun)]
-    return list(dict.fromkeys(chosen))[:most]
+    chosen += [e.arch for e in selection.rows if e.rerun]
+    chosen = list(dict.fromkeys(chosen))
+    return list(dict.fromkeys([*chosen, *selection.tied]))[: max(most, len(chosen))]

@@ -61,7 +61,7 @@ def overview(run: RunDir) -> Overview:
         return Overview(str(run.path), "unreadable", why=" ".join(str(error).split()))
     score, least = Score.of(about), _least(records)
     done = sum(r.state in ENDED for r in records)
-    over = any(run.best.glob("*.json"))
+    over = any(run.best.glob("*.json")) and not any(r.state == "running" for r in records)
     return Overview(
         run=str(run.path),
         state="running" if run.is_active() else "done" if over else "stopped",

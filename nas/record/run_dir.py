@@ -15,11 +15,13 @@ tests/test_record_run_dir.py
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +191,17 @@ class RunDir:
             yield
 
 
+def _started(info: Path) -> float:
+    """When a search began, seconds since 1970: its file's time where it cannot be read."""
+    try:
+        return datetime.fromisoformat(json.loads(info.read_bytes())["started"]).timestamp()
+    except (ValueError, KeyError, TypeError):
+        return info.stat().st_mtime
+
+
 def newest(root: Path) -> RunDir:
     """The run directory under `root` that was started last."""
-    found = sorted(root.glob("*/run.json"), key=lambda p: (p.stat().st_mtime, p.parent.name))
+    found = sorted(root.glob("*/run.json"), key=lambda p: (_started(p), p.parent.name))
     if not found:
         raise RunError(f"there is no search under {root}/ to resume: name its folder with --out")
     return RunDir(found[-1].parent)

@@ -161,13 +161,37 @@ def _estimate(group: list[TrialRecord]) -> Estimate:
 
 
 def final_fidelity(records: Sequence[TrialRecord]) -> str | None:
-    """The fidelity that decides: the last at which control and proposals were re-run, else the proposals'."""
+    """The fidelity that decides: the longest at which control and proposals were re-run, else the proposals'.
+
+    A longer race decides once all that the first left tied have run there, or failed there: before, those
+    that have not would drop out of the answer unheard.
+    """
     done = [r for r in records if r.state == "complete"]
     proposed = [r.fidelity for r in done if r.role == "proposal"]
     controls = {r.fidelity for r in done if r.role == "control"}
-    again = [r.fidelity for r in done if r.role == "repeat" and r.fidelity in controls]
-    known = again or proposed or [r.fidelity for r in done]
-    return known[-1] if known else None
+    again = [r for r in done if r.role == "repeat" and r.fidelity in controls]
+    if not again:
+        known = proposed or [r.fidelity for r in done]
+        return known[-1] if known else None
+    longest = max(reversed(again), key=_epochs).fidelity
+    base = proposed[-1] if proposed else longest
+    waiting = _tied_when_rerun(done, base) - {r.arch.id for r in records if _has_ended(r, longest)}
+    return base if longest != base and waiting else longest
+
+
+def _epochs(record: TrialRecord) -> float:
+    return record.curve[-1][0] if record.curve else 0.0
+
+
+def _has_ended(record: TrialRecord, fidelity: str) -> bool:
+    return record.role == "repeat" and record.fidelity == fidelity and record.state in ("complete", "failed")
+
+
+def _tied_when_rerun(done: Sequence[TrialRecord], fidelity: str) -> set[str]:
+    """Ids of the proposals that their re-runs at `fidelity` have not shown to be worse than the best."""
+    again = [r for r in done if r.role == "repeat" and r.fidelity == fidelity]
+    noise = pooled_noise(seed_groups(done, fidelity))
+    return {e.arch.id for e in tied_with_best(estimates(again, fidelity), noise)}
 
 
 ONLY_THE_CONTROL = (

@@ -23,11 +23,17 @@ def cost_sought(run: RunDir, about: Mapping[str, Any]) -> Cost | None:
     return Cost(second, table, outputs_counted(about))
 
 
-def best_known(cost: Cost, latencies: Latencies) -> CostOf:
-    """An architecture's cost: measured where it was, else as the search took it to be."""
+def best_known(cost: Cost, latencies: Latencies, selection: Selection) -> CostOf:
+    """An architecture's cost: as measured, if all that the front compares were; else as the search took it.
+
+    Among those a measured time beside a predicted one would say which was measured, not which is faster.
+    """
+    compared = [e.arch for e in selection.rows if e.rerun] or [e.arch for e in selection.rows]
+    if cost.name != "latency" or any(latencies.ms(arch) is None for arch in compared):
+        return cost.of
 
     def of(arch: ArchSpec) -> float:
-        measured = latencies.ms(arch) if cost.name == "latency" else None
+        measured = latencies.ms(arch)
         return cost.of(arch) if measured is None else measured
 
     return of
@@ -38,7 +44,7 @@ def front_sought(run: RunDir, about: Mapping[str, Any], selection: Selection) ->
     cost = cost_sought(run, about)
     if cost is None or not selection.rows:
         return None
-    return front_of(selection.rows, best_known(cost, Latencies.of(about)), cost.unit)
+    return front_of(selection.rows, best_known(cost, Latencies.of(about), selection), cost.unit)
 
 
 def to_dict(front: Front) -> dict[str, Any]:

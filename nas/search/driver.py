@@ -231,17 +231,34 @@ class Driver:
             self._contend(records, plan.proxy, base)
         if self.waiting or self.in_flight or plan.race_proxy.id == plan.proxy.id:
             return
-        self._want_control(plan.race_proxy)
-        self._contend(records, plan.race_proxy, self._among.still_tied(records, plan.proxy.id, base))
+        self._race_longer(records, self._among.still_tied(records, plan.proxy.id, base))
+
+    def _race_longer(self, records: Sequence[TrialRecord], tied: Sequence[ArchSpec]) -> None:
+        """Among the tied at the longer proxy: all or none of them, as it decides only when all have run."""
+        proxy = self.plan.race_proxy
+        lacking = self._control_lacks(proxy)
+        wanted = self._next_repeats(records, proxy, tied)
+        if not tied or not (lacking or wanted):
+            return
+        untried = sum(race.complete(records, proxy.id, arch) == 0 for arch in tied)
+        if not self._time_for(len(lacking) + max(1, untried), proxy):
+            self._short_of_time = True
+        elif not self._repeat(lacking, proxy):
+            self._repeat(wanted, proxy, spare=True)
 
     def _contend(self, records: Sequence[TrialRecord], proxy: Proxy, contenders: Sequence[ArchSpec]) -> None:
-        affordable = self._affordable(records, proxy, contenders)
+        if self._next_repeats(records, proxy, contenders):  # else the race is over, or a round of it runs
+            affordable = self._affordable(records, proxy, contenders)
+            self._repeat(self._next_repeats(records, proxy, affordable), proxy, spare=True)
+
+    def _next_repeats(
+        self, records: Sequence[TrialRecord], proxy: Proxy, contenders: Sequence[ArchSpec]
+    ) -> Sequence[race.Repeat]:
         plan = self.plan
-        wanted = self._among.next_repeats(
-            records, proxy.id, affordable, seeds=plan.repeats, seed=plan.seed, slots=self.slots,
+        return self._among.next_repeats(
+            records, proxy.id, contenders, seeds=plan.repeats, seed=plan.seed, slots=self.slots,
             control=plan.control, control_name=plan.control_name,
         )  # fmt: skip
-        self._repeat(wanted, proxy, spare=True)
 
     def _affordable(
         self, records: Sequence[TrialRecord], proxy: Proxy, contenders: Sequence[ArchSpec]
@@ -258,12 +275,14 @@ class Driver:
 
     def _want_control(self, proxy: Proxy) -> bool:
         """Hand out what the control lacks of its runs at this fidelity; whether anything waits now."""
+        return self._repeat(self._control_lacks(proxy), proxy)
+
+    def _control_lacks(self, proxy: Proxy) -> Sequence[race.Repeat]:
         plan = self.plan
-        wanted = race.control_repeats(
+        return race.control_repeats(
             self.store.records(), proxy.id, plan.control, plan.control_name,
             seeds=plan.repeats, seed=plan.seed,
         )  # fmt: skip
-        return self._repeat(wanted, proxy)
 
     def _repeat(self, wanted: Sequence[race.Repeat], proxy: Proxy, *, spare: bool = False) -> bool:
         """Hand out re-runs; `spare` ones only where --max-hours leaves time for them."""

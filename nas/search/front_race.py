@@ -31,11 +31,12 @@ class FrontRace:
     ) -> list[ArchSpec]:
         """Up to `count` proposals: the front of first L_errors, then the front of the rest, and so on.
 
-        Of a front that is too large, members spread evenly along it, both ends among them.
+        What was known before counts as a proposal. Of a front that is too large, members spread evenly along
+        it, both ends among them.
         """
         first: dict[ArchSpec, float] = {}
         for r in records:
-            if r.role == "proposal" and r.fidelity == fidelity and r.l_error_mm is not None:
+            if r.role in ("proposal", "known") and r.fidelity == fidelity and r.l_error_mm is not None:
                 first[r.arch] = min(r.l_error_mm, first.get(r.arch, r.l_error_mm))
         first.pop(control, None)
         left = [(self.cost.of(arch), error, arch) for arch, error in sorted(first.items(), key=_by_id)]

@@ -60,7 +60,8 @@ def control_repeats(
     if runs.failed(control, "control") >= GIVE_UP:
         return []
     own, known = runs.begun(control, "control"), runs.complete(control, "known")
-    missing = max(1 - own, seeds - own - known)  # one of its own at least, beside what was known before
+    # one of its own at least, beside what was known before; the race may have given it more than `seeds`
+    missing = max(0, 1 - own, seeds - own - known)
     return [
         Repeat("control", control, name, s) for s in free_seeds(records, fidelity, control, seed, missing)
     ]

@@ -235,6 +235,9 @@ def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts)
         interrupts.check()
         display.tick()
 
+    run, objective = session.run_dir, session.objective
+    if session.config.objective is None:  # whoever reads other rows would score other images
+        objective = objective.given(rows=run.read()["data"].get("rows", ""))
     if session.config.launcher == "inprocess":
         from nas.trials import inprocess
 
@@ -243,14 +246,11 @@ def _launch(session: Session, driver: Any, display: Any, interrupts: Interrupts)
             from nas.trials.on_ray import Asha
 
             rungs = Asha(driver.intervals, plan.proxy.id, records)
-        inprocess.run_all(driver, session.objective.make(), rungs, tick=tick, interrupts=interrupts)
+        inprocess.run_all(driver, objective.make(), rungs, tick=tick, interrupts=interrupts)
         return
     from nas.trials import on_ray
 
     rungs = on_ray.Asha(driver.intervals, plan.proxy.id, records) if plan.scheduler == "asha" else None
-    run, objective = session.run_dir, session.objective
-    if session.config.objective is None:  # a worker whose node reads other rows would score other images
-        objective = objective.given(rows=run.read()["data"].get("rows", ""))
     on_ray.run_all(driver, objective, session.resources, rungs, run.path, run.checkpoints, tick=tick)
 
 

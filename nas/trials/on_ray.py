@@ -72,10 +72,11 @@ class Asha(FIFOScheduler):
             stop_last_trials=False,
         )
         self._known: set[str] = set()
-        for r in records:
-            if r.role == "proposal" and r.fidelity == fidelity:
-                for i, (_, value) in enumerate(r.curve, start=1):
-                    self._ask(f"{r.study}_{r.number}", i, value)
+        before = [r for r in records if r.role == "proposal" and r.fidelity == fidelity]
+        interval = min((epochs for r in before for epochs, _ in r.curve), default=1.0)
+        for r in before:
+            for epochs, value in r.curve:  # a validation may be missing: one that was not finite, or was lost
+                self._ask(f"{r.study}_{r.number}", round(epochs / interval), value)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray pickles a scheduler for Tuner.restore, which is never used here."""

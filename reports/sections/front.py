@@ -27,7 +27,7 @@ def section(run: Run, selection: Selection) -> Section | None:
     cost, front = cost_sought(folder, run.info), front_sought(folder, run.info, selection)
     if cost is None or front is None or not front.members:
         return None
-    label, cost_of = LABELS[cost.name], best_known(cost, run.latencies)
+    label, cost_of = LABELS[cost.name], best_known(cost, run.latencies, selection)
     proposals = np.array([[cost.of(r.arch), r.l_error_mm] for r in run.complete])
     covered, unit = _covered(run, proposals)
     control = selection.control
@@ -51,7 +51,7 @@ def section(run: Run, selection: Selection) -> Section | None:
             "verdict": Fact(front.verdict),
             "n": Fact(len(proposals), "d"),
             "members": Fact(len(front.members), "d"),
-            "measured": Fact(run.latencies.where if cost.name == "latency" else ""),
+            "measured": Fact(run.latencies.where if cost_of != cost.of else ""),
         },
         tables=(table(front, label), _curve(covered, unit)),
         drawings=(Drawing("front", alt, wide, narrow),),
