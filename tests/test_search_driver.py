@@ -45,6 +45,14 @@ def test_a_longer_race_is_run_among_the_tied_and_the_control(tmp_path):
     assert select(records).control.fidelity == made.race_proxy.id
 
 
+def test_a_search_ends_and_resumes_after_the_race_gave_the_control_more_runs_than_its_seeds(tmp_path):
+    made = small_plan(trials=6, finalists=3, race_epochs=2.0)
+    records = search(tmp_path, made, Standin(noise_mm=0.3))
+    control = [r for r in records if r.role == "control" and r.fidelity == made.proxy.id]
+    assert len(control) > made.repeats, "the case that is meant"
+    assert search(tmp_path, made, Standin(noise_mm=0.3)) == records, "over"
+
+
 def test_the_second_round_draws_from_what_the_first_rounds_best_leave(tmp_path):
     made = small_plan(trials=60, rounds=2)
     records = search(tmp_path, made)
