@@ -25,6 +25,8 @@ from typing import Any, BinaryIO, cast
 import torch
 from torch import Tensor
 
+from proxy_tasks.machine_errors import is_device_broken, is_out_of_memory
+
 FORMAT = 2  # raise when a state's meaning changes, so that an older one is refused
 EVERY = 60.0  # seconds between checkpoints of a run
 SETTING = "JMLR_NAS_CHECKPOINT_SECONDS"  # environment variable that gives another number; 0 is every interval
@@ -201,7 +203,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | Non
     """The newest whole state at `path`, or None where there is none.
 
     Warns with the name of a damaged file before it falls back to the one before, and puts the damaged
-    one aside as `<name>.damaged`, so that the next save does not put it in the good one's place.
+    one aside as `<name>.damaged`, so that the next save does not put it in the good one's place. What is the
+    machine's is raised: too little memory, a broken device, a disk that cannot be read.
     """
     for candidate in (path, previous(path)):
         if not candidate.exists():
@@ -209,6 +212,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | Non
         try:
             return torch.load(candidate, map_location=device, weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, ValueError) as error:
+            if is_out_of_memory(error) or is_device_broken(error) or isinstance(error, OSError):
+                raise  # of the machine, not of the file: what is good must not be put aside
             first = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
             warnings.warn(f"checkpoint {candidate} is damaged ({first}); trying the one before", stacklevel=2)
             if candidate == path:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from proxy_tasks.machine_errors import is_out_of_memory
+from proxy_tasks.machine_errors import behind, is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ class GraphedStep:
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
-            log.warning("the training step cannot be a CUDA graph (%s): going on eagerly", error)
+            *_, cause = behind(error)  # ending a broken recording raises an error of its own
+            log.warning("the training step cannot be a CUDA graph (%s): going on eagerly", cause)
             self._inputs, self._left = [], -1
             _useless.append(self._record)
             return False
@@ -85,15 +86,23 @@ def record_cuda(step: Step, images: Tensor, targets: Any) -> tuple[Callable[[], 
 
     Other threads may pin memory meanwhile, which the default mode would take for an error of the recording.
     """
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        loss = step(images, targets)
+    graph, here = torch.cuda.CUDAGraph(), torch.cuda.current_stream(images.device)
+    stream = _side_stream(images.device)  # torch's own lies on the device that was current when it was made
+    try:
+        with (
+            torch.cuda.device(images.device),
+            torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+        ):
+            loss = step(images, targets)
+    except BaseException:
+        torch.cuda.set_stream(here)  # a recording that cannot be ended leaves its own
+        raise
     return graph.replay, loss
 
 
 def aside(step: Step, images: Tensor, targets: Any) -> Tensor:
     """`step` on a stream of its own, as torch asks for before a recording."""
-    here, side = torch.cuda.current_stream(), _side_stream(images.device)
+    here, side = torch.cuda.current_stream(images.device), _side_stream(images.device)
     side.wait_stream(here)
     with torch.cuda.stream(side):
         loss = step(images, targets)

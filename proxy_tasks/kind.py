@@ -74,6 +74,7 @@ class Score:
             return text
         unit = self.unit or "(no unit)"
         text = text.replace("mean face for every image", self.baseline)
+        text = text.replace("Mean face for every image", self.baseline[:1].upper() + self.baseline[1:])
         text = text.replace("the mean face's error", "the baseline's error").replace(
             "mean face", self.baseline
         )

@@ -42,10 +42,10 @@ def limit(device: torch.device | str, share: float | None = None) -> None:
     device, share = torch.device(device), _lent if share is None else share
     if device.type != "cuda" or share <= 0:
         return
-    share, before = min(share, 1.0), _shares.get(_index(device), 1.0)
-    if share != before:
-        _shares[_index(device)] = share
-        torch.cuda.set_per_process_memory_fraction(share, device)
+    index, share = _index(device), min(share, 1.0)
+    if share != _shares.get(index, 1.0):
+        torch.cuda.set_per_process_memory_fraction(share, index)  # which takes no device without an index
+        _shares[index] = share
 
 
 def allowance(device: torch.device) -> int:

@@ -59,6 +59,12 @@ def _differs(runs: Sequence[Run], names: Sequence[str], words: str, get: Callabl
 
 
 def _chosen(run: Run, name: str) -> str:
+    if run.is_uniform and len({record.round for record in run.proposals}) > 1:
+        return (
+            f"{name} has two rounds, and the second drew from what the first one's best left: its "
+            "architectures are no uniform sample of its space, so the comparison is of searches, not of "
+            "design spaces."
+        )
     if run.is_uniform:
         return ""
     return (

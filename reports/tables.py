@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from proxy_tasks.kind import Score
 from reports.axes import AXES
@@ -204,7 +204,7 @@ def html_table(table: Table, wraps: bool = False) -> Markup:
     """Rows with numbers flush right; cells that `wraps` break their lines, others make the table scroll."""
     columns = [column for column in table.columns if not column.hidden]
     head = Markup("").join(
-        Markup("<th{}>{}</th>").format(Markup(' class="number"') if c.digits else "", _heading(c))
+        Markup("<th{}>{}</th>").format(Markup(' class="number"') if c.digits else "", c.heading)
         for c in columns
     )
     body = Markup("\n").join(
@@ -216,7 +216,3 @@ def html_table(table: Table, wraps: bool = False) -> Markup:
     return Markup(
         '<div class="scroll"><table{}>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody></table></div>'
     ).format(Markup(' class="settings"') if wraps else "", head, body)
-
-
-def _heading(column: Column) -> str:
-    return str(escape(column.heading))

@@ -44,6 +44,20 @@ def test_own_pictures_and_a_list_are_predicted_as_the_data_sets_own(retrained, w
     assert "does not have, such as 9999/x/y" in capsys.readouterr().err
 
 
+def test_a_picture_of_another_shape_than_the_cameras_is_warned_of(wcpa_of_ten, tmp_path):
+    import cv2
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, shape in (("square", (64, 64, 3)), ("wide", (64, 96, 3))):
+        assert cv2.imwrite(str(photos / f"{name}.jpg"), np.zeros(shape, np.uint8))
+        (photos / f"{name}.txt").write_text("1 1\n" * 68)
+    with pytest.warns(
+        UserWarning, match=r"wide\.jpg is 96 x 64, and the camera .* 1\.00 times as wide as high"
+    ):
+        assert lay_out(photos, wcpa_of_ten / "resources", tmp_path / "laid") == 2
+
+
 def test_pictures_without_landmarks_are_named(tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(ValueError, match="holds no picture"):

@@ -224,3 +224,26 @@ def test_saving_warns_of_nothing(tmp_path: Path):
         warnings.simplefilter("error")
         checkpoints.save(tmp_path / "a" / "c.pt", {"number": 1})
     assert number(tmp_path / "a" / "c.pt") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        OSError(errno.EIO, "Input/output error"),
+    ],
+)
+def test_what_is_the_machines_fault_puts_no_good_checkpoint_aside(tmp_path, monkeypatch, error):
+    path = tmp_path / "c.pt"
+    for n in (1, 2):
+        checkpoints.save(path, {"number": n})
+
+    def fail(*args, **kwargs):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "load", fail)
+        with pytest.raises(type(error)):
+            checkpoints.load(path)
+    assert number(path) == 2 and number(checkpoints.previous(path)) == 1

@@ -20,9 +20,12 @@ def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (80, 100))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 10)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(
-        torch.cuda, "set_per_process_memory_fraction", lambda share, device: told.update({device: share})
-    )
+
+    def set_fraction(share, device):
+        assert isinstance(device, int) or torch.device(device).index is not None, "torch refuses it"
+        told[device] = share
+
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", set_fraction)
     monkeypatch.setattr(memory, "_shares", {})
     monkeypatch.setattr(memory, "_resident", {})
     monkeypatch.setattr(memory, "_lent", 1.0)
@@ -38,8 +41,19 @@ def test_a_process_alone_may_take_what_is_free_and_its_own(gpu):
 
 def test_a_process_with_a_share_may_take_that_and_no_more(gpu):
     memory.limit("cuda", 0.25)
-    assert gpu == {CUDA: 0.25}
+    assert gpu == {0: 0.25}
     assert memory.allowance(CUDA) == 25 and memory.resident_budget(CUDA) == 12
+
+
+def test_a_share_that_the_device_refused_is_not_taken_for_set(gpu, monkeypatch):
+    def refuse(share, device):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", refuse)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            memory.limit("cuda", 0.25)
+    assert memory.allowance(CUDA) == 90
 
 
 def test_what_was_lent_holds_until_something_else_is(gpu):
@@ -50,7 +64,7 @@ def test_what_was_lent_holds_until_something_else_is(gpu):
     memory.lend(1.0)
     assert memory.allowance(CUDA) == 25  # nothing was touched yet
     memory.limit("cuda")
-    assert memory.allowance(CUDA) == 90 and gpu == {CUDA: 1.0}
+    assert memory.allowance(CUDA) == 90 and gpu == {0: 1.0}
     memory.limit("cpu")
 
 

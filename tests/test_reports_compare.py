@@ -3,15 +3,21 @@
 import dataclasses
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from reports_simulated import INFO, records, run, write_run
 from test_reports_page import Page, printed, small_picture
 
+from reports import edf, likeness
 from reports.compare import gather, main, names_of, write
+from reports.figures.comparison import draw as draw_comparison
+from reports.figures.style import png
 from reports.likeness import differences
 from reports.sections.comparison import best_of_table, pairs_table, sentence
+from reports.sections.where import flags
+from space import Space
 
 
 def test_two_samples_of_one_space_are_not_told_apart():
@@ -144,3 +150,29 @@ def test_one_run_is_no_comparison(tmp_path, capsys):
     assert "needs at least two runs" in capsys.readouterr().err
     assert main([str(tmp_path / "only"), str(tmp_path / "x" / ".." / "only")]) == 2
     assert "only is named twice" in capsys.readouterr().err
+
+
+def test_a_second_round_is_no_uniform_sample():
+    rounds = [SimpleNamespace(round=number) for number in (1, 2)]
+    one, two = (SimpleNamespace(is_uniform=True, proposals=rounds[:n]) for n in (1, 2))
+    assert likeness._chosen(one, "a") == "" and "a has two rounds" in likeness._chosen(two, "a")
+
+
+def test_every_run_is_drawn_and_named_whatever_it_is_called():
+    names = [*"abcdefg", "_old", "a$_$b"]
+    bands = {name: edf.bootstrap_band(np.arange(5.0) + i) for i, name in enumerate(names)}
+    figure = draw_comparison(bands, {name: np.arange(3.0) for name in names}, 2)
+    png(figure)
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(shown) == 9 and any("_old" in text for text in shown)
+    left, right = figure.axes
+    for axes in (left, right):
+        drawn = [(line.get_color(), line.get_linestyle()) for line in axes.lines]
+        assert len(drawn) == len(set(drawn)) == 9
+
+
+def test_a_space_is_told_by_all_of_its_flags():
+    space = Space(block="bottleneck", width_step=16, free_widths=True)
+    said = flags(space)
+    assert "--block bottleneck" in said and "--width-step 16" in said and "--free-widths" in said
+    assert "--block" not in flags(Space())

@@ -78,3 +78,16 @@ def test_a_retraining_asks_the_cluster_and_no_gpu_run_falls_back_to_a_cpu(tmp_pa
         argv = [str(run), "--top", "1", "--no-control", "--quiet", *SHORT, "--ray-address", nodes.address]
         assert main([*argv, "--parallel"]) == 1
     assert "this run holds a GPU and torch" in capsys.readouterr().err
+
+
+def test_an_error_that_a_thread_could_not_tell_is_raised(tmp_path, monkeypatch):
+    from nas.retrain import run
+
+    def train_one(job, folder, launch, stream):
+        if job == 2:
+            raise KeyboardInterrupt
+        return []
+
+    monkeypatch.setattr(run, "_train_one", train_one)
+    with pytest.raises(KeyboardInterrupt):
+        _train_all([1, 2, 3], tmp_path, print, None, 2)

@@ -52,3 +52,11 @@ def test_a_long_schedule_without_a_gpu_is_announced_before_it_begins(run, second
     args, jobs, place = planned(run, "--batch", "8", "--epochs", "3", "--resolution", "32")
     assert not forecast.is_long(jobs) and not told(args, jobs, place)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("hours", "at_once", "wall"),
+    [((5.0,), 8, 5.0), ((1.0,) * 9, 8, 2.0), ((3.0, 1.0, 1.0, 1.0), 2, 3.0), ((1.0, 2.0), 1, 3.0)],
+)
+def test_networks_side_by_side_take_as_long_as_the_fullest_place(hours, at_once, wall):
+    assert forecast.wall_hours(hours, at_once) == wall

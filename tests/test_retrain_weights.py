@@ -5,11 +5,14 @@ import shutil
 
 import pytest
 import torch
+from test_proxy_engine import PROXY, Net, Toy
 
 from nas.export.__main__ import main as export
 from nas.predict.__main__ import main as predict
-from nas.retrain.folder import weights_hash
+from nas.retrain.folder import _scored_weights, weights_hash
 from nas.retrain.trained import MemberError, best_of, find_members
+from proxy_tasks import checkpoint as checkpoints
+from proxy_tasks.engine import fit
 
 
 @pytest.fixture
@@ -144,3 +147,20 @@ def test_a_report_leaves_out_what_cannot_be_read(retrained, tmp_path, capsys):
     (run / "ensemble").mkdir()
     (run / "ensemble" / "metrics.json").write_text("[]")
     assert main([str(run)]) == 0, capsys.readouterr().err
+
+
+def test_a_checkpoint_gives_the_weights_that_were_scored(tmp_path):
+    """After a kill between checkpoint and record; the average where the run scores that."""
+    model, scored = Net(), {}
+
+    def keep(epoch):
+        scored.update({name: value.clone() for name, value in model.state_dict().items()})
+        return True
+
+    for average in (0.0, 0.5):
+        path = tmp_path / f"{average}.pt"
+        fit(model, Toy(), PROXY.replace(average=average), seed=0, checkpoint=path, on_epoch=keep)
+        found = _scored_weights(checkpoints.load(path))
+        assert found.keys() == scored.keys()
+        assert all(torch.equal(found[name], scored[name]) for name in scored)
+    assert any(not torch.equal(checkpoints.load(path)["model"][name], scored[name]) for name in scored)

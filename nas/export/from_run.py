@@ -39,6 +39,11 @@ def open_source(target: str, member: str | None = None) -> Source:
     if chosen is not None:
         why = "" if member else f", the best of {_counted(path)}"
         return _trained(path, facts, chosen, why)
+    if everybody := find_members(path, trainval=True):
+        raise MemberError(
+            f"{path} has only networks that were trained on all subjects, without scores to choose by: name "
+            f"one with --member ({', '.join(m.name for m in everybody)})"
+        )
     records = Store.open(path).records()
     best = select(records).best
     if best is None:

@@ -99,6 +99,6 @@ def require(source: Source, batch: int = 1) -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ValueError(
-            f"ONNX export needs the package {error.name}: pip install 'jmlr-nas[onnx]'"
+            f"ONNX export needs the package {error.name}: pip install -c constraints.txt -e '.[onnx]'"
         ) from error
     del onnx, onnxruntime

@@ -98,7 +98,7 @@ class RetrainFolder:
             if epoch.number not in known:
                 self._write_rows(sorted([*self.rows(), as_row(epoch)], key=lambda row: row["epoch"]))
         if epochs and (epochs[-1].number not in known or not self.best.exists()):
-            self.add(epochs[-1], state["model"], about)
+            self.add(epochs[-1], _scored_weights(state), about)
         return len(epochs)
 
     def best_row(self, rows: list[Row]) -> Row | None:
@@ -138,6 +138,15 @@ class RetrainFolder:
         with SummaryWriter(str(self.path / "tensorboard"), purge_step=epoch.number) as writer:
             for name, value in epoch.metrics.items():
                 writer.add_scalar(name, value, epoch.number)
+
+
+def _scored_weights(state: dict[str, Any]) -> dict[str, Tensor]:
+    """Of a checkpoint: the average of a run that scores that, else the weights that are trained."""
+    averaged = state.get("average")
+    if averaged is None:
+        return dict(state["model"])
+    inside = "module."  # where torch's average keeps the network
+    return {name.removeprefix(inside): t for name, t in averaged.items() if name.startswith(inside)}
 
 
 def weights_hash(state: dict[str, Tensor]) -> str:

@@ -6,6 +6,7 @@ the other networks count by their multiply-adds. tests/test_retrain_forecast.py
 
 from __future__ import annotations
 
+import heapq
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,16 @@ def cost(jobs: Sequence[RetrainJob], place: Place) -> Cost:
     memory = max(peak_bytes(job.arch, share, calibration, outputs) for job in jobs)
     kind = "GPU" if place.gpu else "CPU process"
     where = f"{place.processes} {kind}{'s' if place.gpu and place.processes > 1 else ''}"
-    return Cost(len(jobs), hours, sum(hours) / max(1, place.at_once), memory, where)
+    where += f", {place.at_once} networks at a time" if place.at_once > 1 and len(jobs) > 1 else ""
+    return Cost(len(jobs), hours, wall_hours(hours, place.at_once), memory, where)
+
+
+def wall_hours(hours: Sequence[float], at_once: int) -> float:
+    """Until the last is done, where each takes the first place that is free, in their order."""
+    free = [0.0] * max(1, at_once)
+    for each in hours:
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)
 
 
 def _images(job: RetrainJob) -> int:

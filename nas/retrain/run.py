@@ -102,20 +102,29 @@ def _train_all(
 ) -> list[str]:
     """Sentences about what went wrong. Side by side in threads that Ctrl-C need not wait for."""
     failed: list[str] = []
+    raised: list[BaseException] = []
     todo = iter(jobs)  # one for all threads, and next() of it is atomic
 
     def work() -> None:
         for job in todo:
             failed.extend(_train_one(job, run, launch, stream))
 
+    def work_aside() -> None:
+        try:
+            work()
+        except BaseException as error:  # a thread's would be lost
+            raised.append(error)
+
     if at_once == 1:
         work()
         return failed
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(at_once, len(jobs)))]
+    threads = [threading.Thread(target=work_aside, daemon=True) for _ in range(min(at_once, len(jobs)))]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         time.sleep(POLL)
+    if raised:
+        raise raised[0]
     return failed
 
 
@@ -130,6 +139,9 @@ def _train_one(job: RetrainJob, run: Path, launch: Launch, stream: TextIO | None
             raise KeyboardInterrupt from error
         why = sentence_of(error) if isinstance(error, OSError) else " ".join(str(error).split())
         return [f"{job.folder_name} failed: {why}"]
+    if not folder.metrics.exists():
+        where = f"{folder.metrics} is not there: the run's folder is to be on storage that all nodes see"
+        return [f"{job.folder_name} has ended, and {where}"]
     record = read_record(folder.metrics)
     if record["status"] != "complete":
         return [f"{job.folder_name} {record['status']}: {record['reason']}"]

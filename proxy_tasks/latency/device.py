@@ -38,6 +38,8 @@ def conditions_here(
     if threads is not None and threads < 1:
         raise ValueError(f"--threads is at least 1, not {threads}")
     found = resolve_device(device)
+    if found.index is not None:
+        torch.cuda.set_device(found)  # conditions name the card by its name: from here on it is this one
     name = torch.cuda.get_device_name(found) if found.type == "cuda" else _cpu(threads)
     if mode == "onnxruntime":
         _check_onnxruntime(precision, found)

@@ -25,7 +25,7 @@ def version() -> str:
         import onnxruntime
     except ImportError:
         raise ValueError(
-            "--mode onnxruntime needs onnx and onnxruntime: pip install jmlr-nas[onnx]"
+            "--mode onnxruntime needs onnx and onnxruntime: pip install -c constraints.txt -e '.[onnx]'"
         ) from None
     return str(onnxruntime.__version__)
 
@@ -45,10 +45,17 @@ def runner(graph: bytes, images: Any, threads: int | None, *, cuda: bool = False
     if threads:
         options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    provider = "CUDAExecutionProvider" if cuda else "CPUExecutionProvider"
+    card = _current_card() if cuda else 0
+    provider = ("CUDAExecutionProvider", {"device_id": card}) if cuda else "CPUExecutionProvider"
     session = onnxruntime.InferenceSession(graph, options, providers=[provider])
-    value = onnxruntime.OrtValue.ortvalue_from_numpy(images, "cuda" if cuda else "cpu", 0)
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(images, "cuda" if cuda else "cpu", card)
     return lambda: session.run_with_ort_values(["outputs"], {"images": value})
+
+
+def _current_card() -> int:
+    import torch
+
+    return torch.cuda.current_device()
 
 
 def graph_of(plan: Plan, batch: int, size: int, weight: Callable[[str, tuple[int, ...]], Floats]) -> bytes:

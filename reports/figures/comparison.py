@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from reports.edf import Band
 from reports.figures.population import curves as draw_curves
-from reports.figures.style import RUNS, axis_labels, few_ticks, panels, styled
+from reports.figures.style import axis_labels, few_ticks, looks, panels, styled
 
 
 def draw(bands: Mapping[str, Band], best_of: Mapping[str, np.ndarray], columns: int) -> Figure:
@@ -20,8 +20,8 @@ def draw(bands: Mapping[str, Band], best_of: Mapping[str, np.ndarray], columns: 
         draw_curves(left, bands)
         equal = min(len(curve) for curve in best_of.values())
         n = np.arange(1, equal + 1)
-        for colour, (name, curve) in zip(RUNS, best_of.items(), strict=False):
-            right.plot(n, curve[:equal], color=colour, label=name, marker="o" if equal == 1 else None, ms=4)
+        for (colour, line), curve in zip(looks(), best_of.values(), strict=False):
+            right.plot(n, curve[:equal], color=colour, ls=line, marker="o" if equal == 1 else None, ms=4)
         few_ticks(right, 6, 6, whole_x=True)
         if equal > 20:
             right.set_xscale("log")

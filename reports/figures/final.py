@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from reports.figures.style import ALL, RUNS, axis_labels, few_ticks, panels, styled
+from reports.figures.style import ALL, as_label, axis_labels, few_ticks, looks, panels, styled
 from reports.predictions import Group
 
 
@@ -15,12 +15,10 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     """Validation error by epoch of each run: label -> (epoch, mm)."""
     with styled():
         figure, (axes,) = panels(1, 1, width=5.0, height=3.0)
-        for i, (label, points) in enumerate(curves.items()):
-            style = ("-", "--", ":")[i // len(RUNS) % 3]
+        for (colour, line), (label, points) in zip(looks(), curves.items(), strict=False):
             alone = "o" if len(points) == 1 else None
-            axes.plot(
-                *np.array(points).T, color=RUNS[i % len(RUNS)], ls=style, label=label, marker=alone, ms=4
-            )
+            name = as_label(label)
+            axes.plot(*np.array(points).T, color=colour, ls=line, label=name, marker=alone, ms=4)
         axis_labels(axes, "epochs", "l_error_mm")
         few_ticks(axes, 7, 6, whole_x=True)
         figure.legend(loc="outside upper left", ncols=1 if len(curves) < 4 else 2)

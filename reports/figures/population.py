@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.edf import Band
-from reports.figures.style import BEST, CONTROL, RUNS, axis_labels, few_ticks, panels, styled
+from reports.figures.style import BEST, CONTROL, as_label, axis_labels, few_ticks, looks, panels, styled
 
 _FENCE = 3.0  # interquartile ranges above the upper quartile, beyond which an error would squeeze the rest
 
@@ -49,8 +49,8 @@ def curves(axes: Axes, bands: Mapping[str, Band], marks: Mapping[str, float] | N
     """The curves and bands of all populations on one pair of axes, and lines at the marks (mm)."""
     known = marks or {}
     low, high = limits(np.concatenate([_repeated(band) for band in bands.values()]), known.values())
-    for colour, (name, band) in zip(RUNS, bands.items(), strict=False):
-        _curve(axes, band, f"{name} (n = {band.n})", colour, low, high)
+    for (colour, line), (name, band) in zip(looks(), bands.items(), strict=False):
+        _curve(axes, band, f"{as_label(name)} (n = {band.n})", colour, low, high, line)
     _lines(axes, known)
     axes.set_xlim(low, high)
     axes.set_ylim(-0.02, 1.02)
@@ -58,13 +58,13 @@ def curves(axes: Axes, bands: Mapping[str, Band], marks: Mapping[str, float] | N
     few_ticks(axes, 7, 6)
 
 
-def _curve(axes: Axes, band: Band, label: str, colour: str, low: float, high: float) -> None:
+def _curve(axes: Axes, band: Band, label: str, colour: str, low: float, high: float, line: str = "-") -> None:
     x = np.concatenate([[low - 1], band.x, [max(high, band.x[-1]) + 1]])
     share = np.concatenate([[0], band.share, band.share[-1:]])
     lower = np.concatenate([[0], band.low, band.low[-1:]])
     upper = np.concatenate([[band.high_before], band.high, band.high[-1:]])
     axes.fill_between(x, lower, upper, step="post", color=colour, alpha=0.16, lw=0)
-    axes.step(x, share, where="post", color=colour, label=label)
+    axes.step(x, share, where="post", color=colour, ls=line, label=label)
 
 
 def _lines(axes: Axes, marks: Mapping[str, float]) -> None:

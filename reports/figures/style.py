@@ -9,6 +9,7 @@ it.
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,6 +91,17 @@ def panels(count: int, columns: int, width: float = 2.05, height: float = 1.9) -
     for spare in grid[count:]:
         spare.remove()
     return figure, list(grid[:count])
+
+
+def looks() -> Iterator[tuple[str, str]]:
+    """Colours and line styles for as many curves as there are, no two of 21 alike."""
+    return itertools.cycle((colour, line) for line in ("-", "--", ":") for colour in RUNS)
+
+
+def as_label(name: str) -> str:
+    """A name as matplotlib is to show it: no dollar opens a formula, no underscore hides it from a legend."""
+    shown = name.replace("$", r"\$")
+    return f"\u200b{shown}" if shown.startswith("_") else shown
 
 
 def axis_labels(axes: Axes, x: str | None = None, y: str | None = None) -> None:

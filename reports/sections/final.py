@@ -64,17 +64,27 @@ def section(run: Run) -> Section | None:
     if ensemble:
         tables.append(Table.make("ensemble", _without_parts(_ENSEMBLE, ensemble), ensemble))
         facts |= {"ensemble": Fact("yes")} | _ensemble_facts(run.path / "ensemble")
-    curves = {
-        f"{_name(about)}, seed {about['seed']}": _curve(folder)
-        for folder, about in retrained
-        if _curve(folder)
-    }
+    curves = _curves(retrained)
     drawings = []
     if curves:
         drawings.append(
             Drawing("retrain", "Learning curves of the full training runs", figure.draw_curves(curves))
         )
     return Section("final", "Full training", facts, tables, drawings)
+
+
+def _curves(retrained: Sequence[tuple[Path, dict[str, Any]]]) -> dict[str, list[tuple[float, float]]]:
+    """Of those that were validated; one that was trained on everybody only knows its training people."""
+    found = [(folder, about, _curve(folder)) for folder, about in retrained if not about["trainval"]]
+    names = [f"{_name(about)}, seed {about['seed']}" for _, about, curve in found if curve]
+    named: dict[str, list[tuple[float, float]]] = {}
+    for folder, about, curve in found:
+        name = f"{_name(about)}, seed {about['seed']}"
+        if curve:
+            named[name if names.count(name) == 1 else f"{name} ({about.get('settings_id', folder.name)})"] = (
+                curve
+            )
+    return named
 
 
 def _retrained(run: Path) -> list[tuple[Path, dict[str, Any]]]:

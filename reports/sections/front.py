@@ -12,10 +12,12 @@ from nas.record.front import Front, Member, hypervolume
 from nas.record.run_dir import RunDir
 from nas.record.select import Selection
 from nas.record.sought import best_known, cost_sought, front_sought
+from proxy_tasks.kind import Score
 from reports.durations import UNITS, unit_for
 from reports.figures import front as figure
 from reports.figures.style import both
 from reports.run import Run
+from reports.sections.answer import decisive
 from reports.tables import Column, Drawing, Fact, Section, Table
 
 LABELS = {"latency": "Latency (ms)", "params": "Parameters (M)", "activations": "Activations (M)"}
@@ -34,7 +36,7 @@ def section(run: Run, selection: Selection) -> Section | None:
     points = figure.Points(
         label=label,
         time_label=f"Device time ({unit})",
-        area_label=f"Hypervolume (mm × {front.unit.split()[0]})",
+        area_label=f"Hypervolume ({Score.of(run.info).unit or 'score'} × {front.unit.split()[0]})",
         proposals=proposals,
         members=np.array(
             [[m.cost, m.estimate.mean, *(m.interval or 2 * (m.estimate.mean,))] for m in front.members]
@@ -51,6 +53,7 @@ def section(run: Run, selection: Selection) -> Section | None:
             "verdict": Fact(front.verdict),
             "n": Fact(len(proposals), "d"),
             "members": Fact(len(front.members), "d"),
+            "raced_at": Fact("" if decisive(selection) == run.fidelity else decisive(selection)),
             "measured": Fact(run.latencies.where if cost_of != cost.of else ""),
         },
         tables=(table(front, label), _curve(covered, unit)),

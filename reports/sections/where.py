@@ -113,7 +113,14 @@ def _caps(run: Run) -> Caps:
 
 
 def flags(space: Space) -> str:
-    """The ranges of a space as the flags of a search: "--min-depth 2,2,2,1 --max-depth 21,7,10,9 ..."."""
-    bounds = space.to_dict()
+    """A space as the flags of a search: "--min-depth 2,2,2,1 --max-depth 21,7,10,9 ..."."""
+    bounds, usual = space.to_dict(), Space()
     names = ("min_depth", "max_depth", "min_width", "max_width")
-    return " ".join(f"--{name.replace('_', '-')} {','.join(map(str, bounds[name]))}" for name in names)
+    found = [f"--{name.replace('_', '-')} {','.join(map(str, bounds[name]))}" for name in names]
+    if space.block != usual.block:
+        found.append(f"--block {space.block}")
+    if space.width_step != usual.width_step:
+        found.append(f"--width-step {space.width_step}")
+    if space.free_widths:
+        found.append("--free-widths")
+    return " ".join(found)

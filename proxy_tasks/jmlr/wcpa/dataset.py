@@ -102,7 +102,7 @@ class WcpaDataset:
         _check_parts(root, splits)
         try:
             topology = Topology.load(root / "resources")
-            projection = check_projection(_numbers(root / "resources" / "projection_matrix.txt"))
+            projection = check_projection(numbers_in(root / "resources" / "projection_matrix.txt"))
         except ValueError as error:
             raise DataError(f"{root}/resources is not usable: {error}") from error
         rows = {
@@ -206,7 +206,7 @@ def _check_parts(root: Path, splits: Sequence[str]) -> None:
         raise DataError(f"{root} is not a whole WCPA data set: it lacks {', '.join(absent)}")
 
 
-def _numbers(path: Path) -> NDArray[np.float64]:
+def numbers_in(path: Path) -> NDArray[np.float64]:
     """The numbers of a text file, row by row; an empty one is for the caller to refuse, not to warn of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
