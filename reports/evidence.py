@@ -1,10 +1,10 @@
 """A table of trained networks as one picture: where uniform draws lie, where the control, what was confirmed.
 
     python -m reports.evidence --rows docs/evidence/cpu-1.2G.jsonl --out evidence.png
-    python -m reports.evidence --rows ... --confirmed docs/evidence/cpu-1.2G-confirm.jsonl --out evidence.png
+    python -m reports.evidence --rows ... --out ... --confirmed cpu-1.2G-confirm=confirm.jsonl other-plan=...
 
-ROWS are files of `python -m proxy_tasks.bench build`, of a table and of runs on fresh seeds. Also prints what
-the picture shows. Usual cost: seconds.
+Files are of `python -m proxy_tasks.bench build`, of a table and of runs on fresh seeds by PLAN. Also prints
+what the picture shows. Usual cost: seconds.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,11 +22,10 @@ from proxy_tasks.bench.table import UNIFORM, RunTable, is_complete
 from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
+    from proxy_tasks.bench.confirm import Gain
     from proxy_tasks.bench.rows import Row
     from proxy_tasks.bench.table import Floats
     from space.commandline import Parser
-
-CONFIRM = "cpu-1.2G-confirm"
 
 
 def parser() -> Parser:
@@ -36,10 +36,9 @@ def parser() -> Parser:
         "--rows", type=a_path, nargs="+", required=True, metavar="FILE", help="the table's rows"
     )
     what.add_argument(
-        "--confirmed", type=a_path, nargs="+", metavar="FILE", help="rows of runs on fresh seeds"
+        "--confirmed", nargs="+", default=[], metavar="PLAN=FILE", help="runs on fresh seeds, of each plan"
     )
     what.add_argument("--candidates", nargs="+", default=[], metavar="SPEC", help="whom the plan leaves open")
-    what.add_argument("--plan", default=CONFIRM, metavar="NAME", help="of the runs on fresh seeds")
     where = p.add_argument_group("where to")
     where.add_argument("--out", type=a_path, required=True, metavar="FILE", help="a picture, .png")
     return p
@@ -52,31 +51,54 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from proxy_tasks.bench import rows
-    from proxy_tasks.bench.confirm import ConfirmPlan
-    from proxy_tasks.bench.plan import TABLES
     from proxy_tasks.pictures import require_place, write_png
     from reports.figures.evidence import draw_evidence
     from reports.figures.style import png
-    from space.specfile import read_spec
 
     require_place(args.out, "--out")
-    for path in (*args.rows, *(args.confirmed or [])):
-        if not path.is_file():
-            raise ValueError(f"there is no file {path}: give what proxy_tasks.bench build wrote")
+    for path in args.rows:
+        _require_file(path)
     table = rows.read(*args.rows)
     population, longer = Population.of(RunTable.of(table)), Longer.of(table)
-    gains, level = [], 0.95
-    if args.confirmed:
-        plan = TABLES.get(args.plan)
-        if not isinstance(plan, ConfirmPlan):
-            raise ValueError(f"--plan {args.plan!r} is no plan of runs on fresh seeds")
-        plan = plan.of([read_spec(each) for each in args.candidates])
-        gains, level = plan.gains(rows.read(*args.confirmed)), plan.level
-        if not gains:
-            raise ValueError(plan.text(rows.read(*args.confirmed)))
-    write_png(args.out, png(draw_evidence(population, gains, level, longer)), "--out")
+    looks = [look for each in args.confirmed for look in _looks(each, args.candidates)]
+    write_png(args.out, png(draw_evidence(population, looks, longer)), "--out")
     print("\n".join([population.text(), *([longer.text()] if longer else [])]))
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A candidate's gain over the control on fresh seeds, and what to call it."""
+
+    label: str
+    gain: Gain
+
+
+def _looks(text: str, candidates: Sequence[str]) -> list[Look]:
+    """Of PLAN=FILE; ValueError where that is none, or its runs are too few to compare."""
+    from proxy_tasks.bench import rows
+    from proxy_tasks.bench.confirm import ConfirmPlan
+    from proxy_tasks.bench.plan import TABLES
+    from space.specfile import read_spec
+
+    name, _, file = text.partition("=")
+    plan = TABLES.get(name)
+    if not isinstance(plan, ConfirmPlan) or not file:
+        raise ValueError(
+            f"--confirmed {text!r} is no PLAN=FILE of runs on fresh seeds: cpu-1.2G-confirm=FILE"
+        )
+    _require_file(Path(file))
+    plan, found = plan.of([read_spec(each) for each in candidates]), rows.read(Path(file))
+    gains = plan.gains(found)
+    if not gains:
+        raise ValueError(plan.text(found))
+    how = f"{plan.proxy.epochs * plan.length:g} epochs, {{}} seeds, {100 * plan.level:g} %"
+    return [Look(f"{gain.arch.id.replace('_', chr(10))}\n{how.format(gain.runs)}", gain) for gain in gains]
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}: give what proxy_tasks.bench build wrote")
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def test_gains_on_fresh_seeds_stand_beside_it(table, tmp_path, monkeypatch):
     for entry in plan.entries():
         rows.append(fresh, {"key": entry.key, SCORE: 53 + (entry.arch == CONTROL) + rng.normal(0, 0.1)})
     out = tmp_path / "evidence.png"
-    words = ["--rows", str(table), "--confirmed", str(fresh), "--plan", "fresh", "--out", str(out)]
+    words = ["--rows", str(table), "--confirmed", f"fresh={fresh}", "--out", str(out)]
     assert evidence.main(words) == 0
     alone = tmp_path / "alone.png"
     assert evidence.main([*words[:2], "--out", str(alone)]) == 0
@@ -84,12 +84,15 @@ def test_longer_runs_of_the_same_architectures_have_a_panel_of_their_own(table, 
         (["--out", "x.pdf"], "is no picture's name"),
         (["--out", "x.jpg"], "is to be a .png"),
         (["--out", "x.png", "--rows", "none.jsonl"], "no file"),
-        (["--out", "x.png", "--confirmed", "ROWS", "--plan", "cpu-1.2G"], "no plan of runs"),
+        (["--out", "x.png", "--confirmed", "cpu-1.2G=ROWS"], "no PLAN=FILE of runs"),
+        (["--out", "x.png", "--confirmed", "cpu-1.2G-confirm"], "no PLAN=FILE of runs"),
+        (["--out", "x.png", "--confirmed", "cpu-1.2G-confirm=none.jsonl"], "no file none.jsonl"),
+        (["--out", "x.png", "--confirmed", "cpu-1.2G-confirm=ROWS"], "too few runs to compare"),
     ],
 )
 def test_a_request_that_cannot_be_meant_is_refused(table, words, why, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = [str(table) if word == "ROWS" else word for word in words]
+    words = [word.replace("ROWS", str(table)) for word in words]
     assert evidence.main(["--rows", str(table), *words]) == 2
     assert why in capsys.readouterr().err
     assert not (tmp_path / "x.png").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,7 @@ from matplotlib.figure import Figure
 from reports.figures.style import ALL, BEST, CONTROL, PRUNED, SECOND, few_ticks, panels, styled
 
 if TYPE_CHECKING:
-    from proxy_tasks.bench.confirm import Gain
-    from reports.evidence import Longer, Population
+    from reports.evidence import Longer, Look, Population
 
 _NAMES = {
     "control": "ResNet-34, scaled",
@@ -22,18 +22,16 @@ _NAMES = {
 _COLOURS = {"control": CONTROL, "resnet18": PRUNED, "jmlr-searched": SECOND}
 
 
-def draw_evidence(
-    population: Population, gains: list[Gain], level: float = 0.95, longer: Longer | None = None
-) -> Figure:
+def draw_evidence(population: Population, looks: Sequence[Look], longer: Longer | None = None) -> Figure:
     """The draws' distribution with the references; beside it gains on fresh seeds and longer runs, if any."""
-    count = 1 + bool(gains) + bool(longer)
+    count = 1 + bool(looks) + bool(longer)
     with styled():
         figure, axes = panels(count, count, width=3.6, height=3.0)
         _draw_population(axes[0], population)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
-        if gains:
-            _draw_gains(axes[1], gains, level)
+        if looks:
+            _draw_gains(axes[1], looks)
         if longer:
             _draw_longer(axes[-1], longer)
     return figure
@@ -61,17 +59,15 @@ def _draw_population(axes: Axes, population: Population) -> None:
     few_ticks(axes, 5, 5)
 
 
-def _draw_gains(axes: Axes, gains: list[Gain], level: float) -> None:
-    for height, gain in enumerate(reversed(gains)):
+def _draw_gains(axes: Axes, looks: Sequence[Look]) -> None:
+    for height, look in enumerate(reversed(looks)):
+        gain = look.gain
         ends = [[gain.gain_mm - gain.low_mm], [gain.high_mm - gain.gain_mm]]
         axes.errorbar([gain.gain_mm], [height], xerr=ends, fmt="o", color=BEST, ms=4, capsize=3)
-    names = [f"{gain.arch.id.replace('_', chr(10))}\n{gain.runs} seeds" for gain in reversed(gains)]
-    axes.set_yticks(range(len(gains)), names)
-    axes.set_ylim(-0.6, len(gains) - 0.4)
+    axes.set_yticks(range(len(looks)), [look.label for look in reversed(looks)])
+    axes.set_ylim(-0.6, len(looks) - 0.4)
     axes.axvline(0, color=CONTROL, lw=1.0)
-    axes.set_xlabel(
-        f"less error than ResNet-34 (mm), others' faces,\nfresh seeds, {100 * level:g} % together"
-    )
+    axes.set_xlabel("less error than ResNet-34 (mm) on others' faces")
 
 
 def _draw_longer(axes: Axes, longer: Longer) -> None:
