@@ -58,9 +58,9 @@ def _run(args: argparse.Namespace) -> int:
     require_place(args.out, "--out")
     for path in args.rows:
         _require_file(path)
+    looks = [look for each in args.confirmed for look in _looks(each, args.candidates)]
     table = rows.read(*args.rows)
     population, longer = Population.of(RunTable.of(table)), Longer.of(table)
-    looks = [look for each in args.confirmed for look in _looks(each, args.candidates)]
     write_png(args.out, png(draw_evidence(population, looks, longer)), "--out")
     print("\n".join([population.text(), *([longer.text()] if longer else [])]))
     return 0

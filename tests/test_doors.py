@@ -376,7 +376,7 @@ TABLE = {
         --rows {file} --out x.gif | 2 | is no picture's name
         --rows {file} --out {picture} | 2 | was not drawn by this project
         --rows {file} --out x.png | 2 | no complete run
-        --rows {file} --out x.png --confirmed {absent} | 2 | there is no file
+        --rows {file} --out x.png --confirmed cpu-1.2G-confirm={absent} | 2 | there is no file
     """,
     "proxy_tasks.fidelity": """
         '' | 2 | the path is empty
@@ -384,7 +384,7 @@ TABLE = {
         {junk} | 2 | junk.npz
         {junk} --bound much | 2 | --bound
         {empty} | 2 | there is no file
-        {file} | 2 | the table holds no run
+        {file} | 2 | the table holds no complete run
     """,
 }
 SHORT = {"SEARCH": SEARCH, "STANDIN": STANDIN, "TRAIN": TRAIN, "QUIET": QUIET}

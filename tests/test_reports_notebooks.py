@@ -54,7 +54,13 @@ def test_notebooks_are_kept_without_outputs_and_are_thin(path):
 PARAMETERS = {
     "search_report": lambda runs: {"RUN": runs[0], "PREDICTIONS": []},
     "compare_spaces": lambda runs: {"RUNS": runs},
-    "proxy_fidelity": lambda runs: {"RUN": runs[0], "DEAR": runs[0], "IMAGES": 4, "ROWS": None},
+    "proxy_fidelity": lambda runs: {
+        "RUN": runs[0],
+        "DEAR": runs[0],
+        "IMAGES": 4,
+        "ROWS": None,
+        "SCORES": None,
+    },
 }
 
 

@@ -59,7 +59,8 @@ def test_the_ranges_shown_are_what_a_second_round_draws_from():
     flags = section.facts["flags"].value.split()
     for flag, values in zip(flags[::2], flags[1::2], strict=True):
         bound = getattr(drawn.space, flag[2:].replace("-", "_"))
-        assert tuple(int(v) for v in values.split(",")) == bound
+        told = tuple(int(v) for v in values.split(","))
+        assert (told if len(told) > 1 else told[0]) == bound
 
 
 def test_too_few_trials_to_narrow_show_no_ranges_of_a_second_round():
