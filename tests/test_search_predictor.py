@@ -8,7 +8,7 @@ from bench_rows import feasible
 from nas.record.store import Store
 from nas.search.config import SearchConfig
 from nas.search.plan import resolve
-from nas.search.predictor import improvement, most_promising
+from nas.search.predictor import expected_ends, improvement, most_promising
 from nas.search.suggest import STARTUP, Suggester
 from nas.trials.standin import expected_mm
 from space import ArchSpec
@@ -43,6 +43,34 @@ def test_expected_improvement_is_its_closed_form():
         np.maximum(draws, 0).mean(), abs=0.01
     )
     assert improvement(np.array([2.0, -2.0]), np.array([0.0, 0.0])) == pytest.approx([2.0, 0.0])
+
+
+def test_a_stopped_run_counts_as_what_complete_ones_won_from_there():
+    complete = [(50.0, {1: 80.0, 2: 60.0}), (54.0, {1: 82.0, 2: 62.0}), (52.0, {})]
+    found = expected_ends(complete, [{1: 90.0}, {1: 90.0, 2: 70.0}, {}, {3: 40.0}])
+    assert found[:5] == pytest.approx([50, 54, 52, 90 - 29, 70 - 9])
+    assert np.isnan(found[5:]).all()
+
+
+def test_stopped_runs_are_learnt_from(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "nas.search.suggest.most_promising",
+        lambda feasible, rows, errors, pending, rng: told.append((rows, errors)) or rows[0],
+    )
+    store = Store(optuna.storages.InMemoryStorage())
+    suggester = Suggester(store, "round1", feasible(), "predictor", seed=4)
+    for i in range(STARTUP + 1):
+        trial = suggester.propose(suggester.claim()).trial_id
+        store.storage.set_trial_intermediate_value(trial, 1, 80.0 + i)
+        if i == 3:
+            store.finish(trial, "pruned")
+        else:
+            store.storage.set_trial_intermediate_value(trial, 2, 50.0 + i)
+            store.finish(trial, "complete", l_error_mm=50.0 + i)
+    suggester.propose(suggester.claim())
+    rows, errors = told[-1]
+    assert len(rows) == STARTUP + 1 and sorted(errors) == pytest.approx(np.arange(50, 51 + STARTUP))
 
 
 def test_it_begins_uniformly_and_then_proposes_new_architectures_inside_the_window(monkeypatch):

@@ -47,7 +47,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.record.objectives import Cost
 from nas.record.store import Store
 from nas.search.config import STRATEGIES
-from nas.search.predictor import most_promising
+from nas.search.predictor import expected_ends, most_promising
 from nas.search.two_objectives import TwoObjectives
 from space import ArchSpec, FeasibleSet
 from space.arrays import Ints
@@ -153,14 +153,20 @@ class _Screened(_Points):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The centre of the chosen architecture's cell; nothing before STARTUP results."""
-        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+        trials = study.get_trials(deepcopy=False, states=states)
         placed = [t for t in trials if len(t.params) == len(COORDINATES) and t.number != trial.number]
-        done = [t for t in placed if t.state == TrialState.COMPLETE]
-        if len(done) < STARTUP:
+        complete = [t for t in placed if t.state == TrialState.COMPLETE]
+        if len(complete) < STARTUP:
             return {}
+        stopped = [t for t in placed if t.state == TrialState.PRUNED]
+        ends = expected_ends(
+            [(t.values[0], t.intermediate_values) for t in complete], [t.intermediate_values for t in stopped]
+        )
+        known = np.isfinite(ends)
+        done = [t for t, one in zip(complete + stopped, known, strict=True) if one]
         going = [t for t in placed if t.state == TrialState.RUNNING]
-        errors = np.array([t.values[0] for t in done])
-        row = most_promising(self._feasible, self._rows(done), errors, self._rows(going), self._rng)
+        row = most_promising(self._feasible, self._rows(done), ends[known], self._rows(going), self._rng)
         unit = self._feasible.to_unit_array(row[None])[0]
         return dict(zip(COORDINATES, map(float, unit), strict=True))
 

@@ -1,11 +1,10 @@
 """What an architecture that nobody trained would score: a model fitted to a table, with its error told.
 
-The features say how an architecture spends its budget: the logarithms of depths and widths, each stage's
-share of the multiply-adds, all blocks, parameters and activations. On them
-
-    gp       a Gaussian process: a smooth trend (Matern 5/2, one length for each feature) and noise, that of
-             the seeds known for each architecture by its number of runs
-    forest   extremely randomised trees
+    gp       a Gaussian process over the logarithms of depths and widths: a smooth trend (Matern 5/2, one
+             length for all, so that little is fitted to few noisy runs) and noise, that of the seeds known
+             for each architecture by its number of runs
+    forest   extremely randomised trees over these, each stage's share of the multiply-adds, and the logarithms
+             of all blocks, parameters and activations
 
 `out_of_sample` judges either on architectures that it was not fitted to; `python -m proxy_tasks.bench
 surrogate` prints that. tests/test_bench_table.py
@@ -35,18 +34,22 @@ FEATURES = (
 LEAST = 12  # architectures; with fewer a model says nothing
 
 
+def log_sizes(rows: NDArray[np.int64]) -> Floats:
+    """(n, 8) depths and widths -> their logarithms, the first of FEATURES."""
+    return np.log(np.asarray(rows, dtype=np.float64))
+
+
 def features(rows: NDArray[np.int64], block: str = "basic") -> Floats:
     """(n, 8) depths and widths -> (n, 15), in the order of FEATURES; some 0.3 s for 100,000."""
     rows = np.asarray(rows, dtype=np.int64)
-    depths, widths = rows[:, :4], rows[:, 4:]
     macs = part_costs(block, rows, MACS)
     whole = sum(macs.values(), np.zeros(len(rows)))
     stages = [cost for name, cost in macs.items() if name.startswith("layer")]
     shares = np.stack([cost / whole for cost in stages], axis=1)
     params = sum(part_costs(block, rows, PARAMS).values(), np.zeros(len(rows)))
     activations = sum(part_costs(block, rows, ACTIVATIONS).values(), np.zeros(len(rows)))
-    totals = np.stack([depths.sum(axis=1), params, activations], axis=1)
-    return np.concatenate([np.log(depths), np.log(widths), shares, np.log(totals)], axis=1)
+    totals = np.stack([rows[:, :4].sum(axis=1), params, activations], axis=1)
+    return np.concatenate([log_sizes(rows), shares, np.log(totals)], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +68,31 @@ class Surrogate:
             raise ValueError(f"a surrogate is one of {', '.join(KINDS)}, not {kind!r}")
         _require_enough(table)
         block = table.archs[0].block
-        x = features(table.rows, block)
-        noise = np.nan_to_num(table.seed_sd()[0]) ** 2 / table.counts
-        curve = (
-            gaussian_process(x, table.means, noise, seed) if kind == "gp" else _forest(x, table.means, seed)
-        )
-        return cls(kind, curve, _linear(x, np.log(table.seconds)), block)
+        everyone = np.arange(len(table.archs))
+        seconds = _linear(features(table.rows, block), np.log(table.seconds))
+        return cls(kind, _fitted(kind, table, table.means, everyone, seed), seconds, block)
 
     def curves(self, rows: NDArray[np.int64]) -> Floats:
         """(n, 8) -> (n, v) mm."""
-        x = features(rows, self.block)
         if self.kind == "forest":
-            return self._votes(x).mean(axis=0)
-        return np.asarray(self.curve.predict(x)).reshape(len(rows), -1)
+            return self._votes(rows).mean(axis=0)
+        return np.asarray(self.curve.predict(log_sizes(rows))).reshape(len(rows), -1)
 
     def spread(self, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
         """Final error and how unsure the model is of it, (n,) each, mm."""
-        x = features(rows, self.block)
         if self.kind == "gp":
-            mean, sd = expected_with_sd(self.curve, x)
+            mean, sd = expected_with_sd(self.curve, log_sizes(rows))
             return mean[:, -1], sd[:, -1]
-        votes = self._votes(x)[:, :, -1]
+        votes = self._votes(rows)[:, :, -1]
         return votes.mean(axis=0), votes.std(axis=0)
 
-    def _votes(self, x: Floats) -> Floats:
-        """(n, p) -> (trees, n, v) mm.
+    def _votes(self, rows: NDArray[np.int64]) -> Floats:
+        """(n, 8) -> (trees, n, v) mm.
 
         Of the trees themselves: the forest's own `predict` spends 90 ms on checks, whatever n is.
         """
-        small = np.ascontiguousarray(x, dtype=np.float32)
-        return np.array([t.tree_.predict(small).reshape(len(x), -1) for t in self.curve.estimators_])
+        small = np.ascontiguousarray(features(rows, self.block), dtype=np.float32)
+        return np.array([t.tree_.predict(small).reshape(len(rows), -1) for t in self.curve.estimators_])
 
     def run_seconds(self, rows: NDArray[np.int64]) -> Floats:
         """(n, 8) -> (n,) seconds of a whole run."""
@@ -104,6 +102,19 @@ class Surrogate:
 def _require_enough(table: RunTable) -> None:
     if len(table.archs) < LEAST:
         raise ValueError(f"a surrogate needs {LEAST} architectures or more, not {len(table.archs)}")
+
+
+def _inputs(kind: str, table: RunTable) -> Floats:
+    return log_sizes(table.rows) if kind == "gp" else features(table.rows, table.archs[0].block)
+
+
+def _fitted(kind: str, table: RunTable, y: Floats, at: NDArray[np.int64], seed: int) -> Any:
+    """A model of y (n, v), one row for each architecture, fitted to those `at` alone."""
+    x = _inputs(kind, table)[at]
+    if kind == "forest":
+        return _forest(x, y[at], seed)
+    noise = np.nan_to_num(table.seed_sd()[0]) ** 2 / table.counts
+    return gaussian_process(x, y[at], noise[at], seed)
 
 
 def gaussian_process(
@@ -122,13 +133,13 @@ def gaussian_process(
 
     alpha = 1e-6 + noise / max(float(y[:, -1].var()), 1e-12)
     if kernel is None:
-        trend = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(np.full(x.shape[1], 3.0), (0.5, 50.0), nu=2.5)
+        trend = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(3.0, (1.0, 30.0), nu=2.5)
         search = GaussianProcessRegressor(
             trend + WhiteKernel(0.1, (1e-4, 1.0)), alpha=alpha, normalize_y=True,
             n_restarts_optimizer=restarts, random_state=seed,
         )  # fmt: skip
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # at its bound: the feature says nothing
+            warnings.simplefilter("ignore", ConvergenceWarning)  # at a bound: no trend to be seen, or no noise
             kernel = search.fit(StandardScaler().fit_transform(x), y[:, -1]).kernel_
     final = GaussianProcessRegressor(kernel, alpha=alpha, normalize_y=True, optimizer=None)
     return make_pipeline(StandardScaler(), final).fit(x, y)
@@ -149,6 +160,7 @@ def expected_with_sd(model: Any, x: Floats) -> tuple[Floats, Floats]:
 def _forest(x: Floats, y: Floats, seed: int) -> Any:
     from sklearn.ensemble import ExtraTreesRegressor
 
+    y = y[:, 0] if y.shape[1] == 1 else y
     return ExtraTreesRegressor(200, min_samples_leaf=2, max_features=0.5, random_state=seed).fit(x, y)
 
 
@@ -175,22 +187,22 @@ class OutOfSample:
 def out_of_sample(
     table: RunTable, kind: str, folds: int = 10, seed: int = 0, validations: int = 0
 ) -> OutOfSample:
-    """By cross-validation over architectures; the first `validations` of its own run may be known too."""
+    """By cross-validation over architectures.
+
+    With `validations` the first ones of its own run are known too: a model is then of what a straight line
+    through them leaves.
+    """
     from scipy.stats import kendalltau
     from sklearn.model_selection import KFold
 
     _require_enough(table)
-    y = table.means[:, -1:]
-    sizes = features(table.rows, table.archs[0].block)
-    x = np.concatenate([sizes, table.means[:, :validations]], axis=1)
-    noise = np.nan_to_num(table.seed_sd()[0]) ** 2 / table.counts
+    y, early, sizes = table.means[:, -1:], table.means[:, :validations], _inputs("forest", table)
     predicted, seconds, constant = np.empty(len(y)), np.empty(len(y)), np.empty(len(y))  # constant: of a fold
     for fit, held in KFold(min(folds, len(y)), shuffle=True, random_state=seed).split(y):
-        if kind == "gp":
-            model = gaussian_process(x[fit], y[fit], noise[fit], seed)
-        else:
-            model = _forest(x[fit], y[fit, 0], seed)
-        predicted[held] = np.ravel(model.predict(x[held]))
+        line = _linear(early[fit], y[fit, 0]).predict(early)[:, None] if validations else y[fit].mean()
+        model = _fitted(kind, table, y - line, fit, seed)
+        found = np.reshape(model.predict(_inputs(kind, table)), (-1, 1)) + line
+        predicted[held] = found[held, 0]
         seconds[held] = np.exp(_linear(sizes[fit], np.log(table.seconds[fit])).predict(sizes[held]))
         constant[held] = y[fit].mean()
     return OutOfSample(
