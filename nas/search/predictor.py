@@ -1,10 +1,11 @@
 """`--strategy predictor`: a model of what was trained screens many draws, and the most promising is trained.
 
 A Gaussian process over the logarithms of depths and widths (proxy_tasks/bench/surrogate.py) rather than over
-the unit cube's coordinates, whose meaning shifts from place to place. It screens 100,000 exactly uniform draws; of the 2,000 of the lowest
-expected error the one of the greatest expected improvement is taken, so that what is unknown is tried too.
-Runs that rungs stopped count as their last validation and what complete runs won from there to their end; runs
-that are still going as what the model expects of them. tests/test_search_predictor.py
+the unit cube's coordinates, whose meaning shifts from place to place. It screens 100,000 exactly uniform
+draws; of the 2,000 of the lowest expected error the one of the greatest expected improvement is taken, so
+that what is unknown is tried too. Runs that rungs stopped count as their last validation and what complete
+runs won from there to their end; runs that are still going as what the model expects of them.
+tests/test_search_predictor.py
 """
 
 from __future__ import annotations

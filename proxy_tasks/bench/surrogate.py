@@ -3,8 +3,8 @@
     gp       a Gaussian process over the logarithms of depths and widths: a smooth trend (Matern 5/2, one
              length for all, so that little is fitted to few noisy runs) and noise, that of the seeds known
              for each architecture by its number of runs
-    forest   extremely randomised trees over these, each stage's share of the multiply-adds, and the logarithms
-             of all blocks, parameters and activations
+    forest   extremely randomised trees over these, each stage's share of the multiply-adds, and the
+             logarithms of all blocks, parameters and activations
 
 `out_of_sample` judges either on architectures that it was not fitted to; `python -m proxy_tasks.bench
 surrogate` prints that. tests/test_bench_table.py
@@ -139,7 +139,7 @@ def gaussian_process(
             n_restarts_optimizer=restarts, random_state=seed,
         )  # fmt: skip
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # at a bound: no trend to be seen, or no noise
+            warnings.simplefilter("ignore", ConvergenceWarning)  # at a bound: no trend or no noise
             kernel = search.fit(StandardScaler().fit_transform(x), y[:, -1]).kernel_
     final = GaussianProcessRegressor(kernel, alpha=alpha, normalize_y=True, optimizer=None)
     return make_pipeline(StandardScaler(), final).fit(x, y)
