@@ -28,6 +28,7 @@ def _files(root: Path, *_: Path) -> dict[str, Path]:
         "bottleneck": json.dumps({"depths": [1] * 4, "widths": [8] * 4, "block": "bottleneck"}),
         "nested": "[" * 100_000,
         "list": "[1, 2]",
+        "outside": json.dumps({"depths": [1] * 4, "widths": [8] * 4}),
         "noarch": '{"depths": "deep"}',
         "evil": '{"name": "x/../../evil"}',
         "flip": '{"flip": "no"}',

@@ -119,7 +119,7 @@ TABLE = {
         STANDIN --out new --seed-arch {junk} | 2 | --seed-arch
         STANDIN --out new --seed-arch {nested} | 2 | --seed-arch
         STANDIN --out new --seed-arch {noarch} | 2 | --seed-arch
-        STANDIN --out new --seed-arch resnet34 | 2 | is not in the space
+        STANDIN --out new --seed-arch {outside} | 2 | is not in the space
         STANDIN --out new --seed-arch {bottleneck} | 2 | is of bottleneck blocks and the space is of basic
         STANDIN --out new --storage '' | 2 | in memory and gone with the process
         STANDIN --out new --storage sqlite:// | 2 | in memory and gone with the process

@@ -16,8 +16,10 @@ from nas.search.config import SearchConfig
 from nas.search.plan import find_arch, resolve
 from nas.search.provenance import describe
 from nas.search.resume import to_resumed
+from space.arch import REFERENCES
 from space.caps import Caps
 from space.pull import Pulled
+from space.scale import nearest
 
 LIMITS = {"max_params": "0.9x", "max_activations": "1x"}
 
@@ -71,6 +73,16 @@ def test_a_seed_that_breaks_a_cap_is_refused_with_what_it_has_too_much_of(plan, 
     (tmp_path / "heavy.json").write_text(json.dumps(heavy.to_dict()))
     with pytest.raises(ValueError, match=r"--seed-arch .* has .* M (parameters|activations), above --max-"):
         find_arch(str(tmp_path / "heavy.json"), plan.feasible)
+
+
+def test_a_reference_is_brought_into_the_budget_and_what_a_file_holds_is_not(plan, tmp_path):
+    window = plan.feasible.window
+    assert find_arch("resnet34", window) == plan.control
+    assert REFERENCES["resnet18"] not in window
+    assert find_arch("resnet18", window) == nearest(window, REFERENCES["resnet18"])
+    (tmp_path / "r18.json").write_text(json.dumps(REFERENCES["resnet18"].to_dict()))
+    with pytest.raises(ValueError, match="is not in the space"):
+        find_arch(str(tmp_path / "r18.json"), window)
 
 
 def test_caps_cannot_change_on_resume():

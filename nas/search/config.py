@@ -83,7 +83,9 @@ class SearchConfig:
         HOW, "architectures to propose", shown="64; 4 without a GPU", metavar="N", type=int
     )
     rounds: int = flag(HOW, "2: narrow the space by the first half's best", 1, metavar="N", type=int)
-    seed_arch: tuple[str, ...] = flag(HOW, "propose this first; repeatable", (), metavar="NAME|FILE")
+    seed_arch: tuple[str, ...] = flag(
+        HOW, "propose this first, a reference scaled into the budget; repeatable", (), metavar="NAME|FILE"
+    )
     warm_start: tuple[str, ...] = flag(HOW, "learn from these first; repeatable", (), metavar="RUN|FILE")
     repeats: int = flag(HOW, "seeds of the control and of each finalist", 3, metavar="N", type=int)
     finalists: int | None = flag(

@@ -19,10 +19,11 @@ from nas.record.store import TrialRecord
 from nas.search.config import LAUNCHERS, SCHEDULERS, STRATEGIES, SearchConfig
 from proxy_tasks.proxy import PROXIES, Proxy, find_proxy
 from space import ArchSpec, Budget, FeasibleSet, Space
+from space.arch import REFERENCES
 from space.caps import NAMES, Caps
 from space.latency import LatencyTable
 from space.plan import OUTPUTS
-from space.scale import find_control
+from space.scale import find_control, nearest
 from space.specfile import read_spec, reference_name
 
 
@@ -194,7 +195,11 @@ def _proxy_named(text: str) -> Proxy:
 
 
 def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
-    """An architecture by reference name or spec file; it must lie in the window."""
+    """An architecture by reference name or spec file.
+
+    A reference that lies outside the window is brought inside as the control is (space/scale.py); what a file
+    holds is meant as it is, and must lie there.
+    """
     try:
         arch = read_spec(text)
     except ValueError as error:
@@ -204,6 +209,8 @@ def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
             f"--seed-arch {text} ({arch.id}) is of {arch.block} blocks and the space is of "
             f"{feasible.space.block} ones: give --block {arch.block}, or leave it out"
         )
+    if text in REFERENCES:
+        arch = nearest(feasible, arch)
     if arch in feasible.window and (too_much := feasible.too_much(arch)):
         raise ValueError(f"--seed-arch {text} ({arch.id}) has {too_much}: raise that or leave it out")
     if arch not in feasible:
