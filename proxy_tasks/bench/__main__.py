@@ -9,7 +9,8 @@
 
 Tables: cpu-1.2G and gpu-5.1G; of each the recipe's tuning (-tuning) and the runs that decide (-confirm). At
 1.2 GFLOPs also the paper's Table 1 (cpu-1.2G-table1), the seed noise of recipes (-noise), the table's longer
-runs (-longer) and the deciding ones of longer recipes (-steady-confirm, -longer-confirm); and mini-tuning.
+runs (-longer), the deciding ones of longer recipes (-steady-confirm, -longer-confirm) and of what real
+searches found (-search-confirm); and mini-tuning.
 
 `build` does what is missing in `--out` and may be stopped and started at any time; `--workers 12` trains with
 so many processes (of one GPU too), `--part 1/2` takes every second run, for as many machines as there are.
@@ -76,6 +77,9 @@ def _add_build(build: argparse.ArgumentParser) -> None:
         "--data", type=a_path, required=True, metavar="DIR", help="people to train and validate on"
     )
     data.add_argument("--test", type=a_path, metavar="DIR", help="people whom nothing is chosen by")
+    data.add_argument(
+        "--other", type=a_path, metavar="DIR", help="faces of another model, scored beside those of --test"
+    )
     data.add_argument("--out", type=a_path, required=True, metavar="FILE", help="rows are appended here")
     data.add_argument(
         "--known",
@@ -132,7 +136,7 @@ def _build(args: argparse.Namespace) -> int:
     missing = missing[: args.at_most] if args.at_most else missing
     at = {entry.key: number for number, entry in enumerate(entries, 1)}
     failed: list[str] = []
-    work = Work(args.data, args.test, args.device, args.threads)
+    work = Work(args.data, args.test, args.device, args.threads, args.other)
     if missing:
         work.require_data()
     for entry, row in outcomes(missing, work, args.workers, 60 * args.minutes):

@@ -218,6 +218,9 @@ TABLES: dict[str, Plan] = {
     "cpu-1.2G-longer-confirm": ConfirmPlan(
         SMALL, CONTROL, FIRST_ROUND[:1], runs=6, length=4.0, first_seed=3000, paired=True
     ),
+    "cpu-1.2G-search-confirm": ConfirmPlan(
+        SMALL, CONTROL, (), runs=12, level=0.975, first_seed=2000, paired=True
+    ),
     "cpu-1.2G-noise": TuningPlan(CONTROL, STEADY, seeds=4),
     "gpu-5.1G": TablePlan("gpu-5.1G", "5.1GFLOPs", LARGE, singles=160, repeated=24, longer=24),
     "gpu-5.1G-tuning": TuningPlan(REFERENCES["resnet34"], TUNED_LARGE, seeds=3),
