@@ -1,6 +1,7 @@
 """What a person sees of a search: counts, the best, the control, and no more runs than there is room for."""
 
 import io
+from dataclasses import replace
 
 from nas_tools import PROXY, driver, small_plan
 
@@ -60,6 +61,36 @@ def test_time_left_is_shown_once_half_a_run_is_done(tmp_path):
 
     assert "left" not in shown(tmp_path / "a", epochs(2))
     assert "1 min left" in shown(tmp_path / "b", epochs(4))
+
+
+def test_the_best_is_the_least_mean_of_an_architectures_runs(tmp_path):
+    one, stream = driver(tmp_path, small_plan(trials=3)), io.StringIO()
+    display = Display(one, stream)
+    jobs = begun(one, 6)
+    lucky, steady = (job for job in jobs if job.role == "proposal" and job.number < 2)
+    for job, value in ((lucky, 60.0), (steady, 62.0), (replace(lucky, role="repeat", seed=1), 66.0)):
+        display.finished(job, "complete", value, "")
+    display.close()
+    assert f"best 62.00 mm {steady.arch.id}" in stream.getvalue().splitlines()[-1]
+
+
+def test_the_time_left_counts_on_rungs_stopping_as_many_proposals_as_they_did(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("nas.search.display.time.monotonic", lambda: clock[0])
+
+    def hours(stopped_after):
+        one = driver(tmp_path / str(stopped_after), small_plan(trials=40))
+        clock[0], display = 0.0, Display(one, io.StringIO())
+        one.watchers.append(display)
+        jobs = [job for job in begun(one, 8) if job.role == "proposal"]
+        for job in jobs[:4]:
+            for number in range(1, stopped_after + 1):
+                clock[0] += 600.0
+                display.progressed(job, Epoch(number, float(number), {}, 600.0))
+            display.finished(job, "complete" if stopped_after == job.intervals else "pruned", None, "")
+        return float(display._minutes_left().split()[0])
+
+    assert hours(PROXY.validations) > 1.7 * hours(PROXY.validations // 2)
 
 
 def test_quiet_says_nothing(tmp_path):

@@ -33,11 +33,13 @@ class Display(Watcher):
         self._began = self._drawn = self._line = time.monotonic()
         self._fractions: dict[str, float] = {}
         self._counts = {"complete": 0, "pruned": 0, "failed": 0}
-        self._best: tuple[float, str] | None = None
+        self._errors: dict[str, list[float]] = {}  # of the runs of each architecture but the control
         self._control: list[float] = []
         self._worked = 0.0  # runs' worth of work done here, in runs of the control, for the time left
         self._worth: dict[str, float] = {}  # of the runs that go on, in the same
         self._begun = [0.0, 0]  # the worth of all runs begun here, and their number
+        self._proposed = 0  # proposals that have begun, those of an earlier call included
+        self._spent = [0.0, 0]  # the work of proposals that ended here, and their number: rungs stop some
         self._earlier()
         self._mode = "quiet" if quiet else "bar" if has_a_screen(stream) else "lines"
         self._bar: Any = self._make_bar() if self._mode == "bar" else None
@@ -47,6 +49,7 @@ class Display(Watcher):
         for r in self._driver.store.records():
             if r.state in self._counts and r.role != "known":
                 self._counts[r.state] += 1
+                self._proposed += r.role == "proposal"
             if r.l_error_mm is not None and r.fidelity == self._driver.plan.proxy.id:
                 self._note(r.role, r.arch.id, r.l_error_mm)
 
@@ -67,6 +70,7 @@ class Display(Watcher):
         plan = self._driver.plan
         self._worth[job.key] = self._driver.pace.share(job.arch) * job.proxy.epochs / plan.proxy.epochs
         self._begun = [self._begun[0] + self._worth[job.key], self._begun[1] + 1]
+        self._proposed += job.role == "proposal"
 
     def progressed(self, job: Job, epoch: Epoch) -> None:
         done = epoch.number / job.intervals
@@ -74,8 +78,9 @@ class Display(Watcher):
         self._fractions[job.key] = done
 
     def finished(self, job: Job, state: str, l_error_mm: float | None, reason: str) -> None:
-        self._fractions.pop(job.key, None)
-        self._worth.pop(job.key, None)
+        work = self._fractions.pop(job.key, 0.0) * self._worth.pop(job.key, 1.0)
+        if job.role == "proposal" and state != "failed":
+            self._spent = [self._spent[0] + work, self._spent[1] + 1]
         self._counts[state] += 1
         if l_error_mm is not None and job.proxy.id == self._driver.plan.proxy.id:
             self._note(job.role, job.arch.id, l_error_mm)
@@ -112,8 +117,8 @@ class Display(Watcher):
     def _note(self, role: str, arch: str, value: float) -> None:
         if role == "control":
             self._control.append(value)
-        elif role == "proposal" and (self._best is None or value < self._best[0]):
-            self._best = (value, arch)
+        elif role != "known":
+            self._errors.setdefault(arch, []).append(value)
 
     def _total(self) -> int:
         return max(sum(self._driver.plan.runs_at_most().values()), self._over())
@@ -135,8 +140,9 @@ class Display(Watcher):
         running = min(len(self._fractions), slots)  # one more may wait for the next free slot
         parts = [f"{self._over()} of at most {self._total()} runs", f"{running}/{slots} running"]
         parts += [f"{n} {state}" for state, n in self._counts.items() if n and state != "complete"]
-        if self._best:
-            parts.append(f"best {self._score.amount(self._best[0])} {self._best[1]}")
+        if self._errors:
+            best, arch = min((statistics.fmean(values), arch) for arch, values in self._errors.items())
+            parts.append(f"best {self._score.amount(best)} {arch}")
         if self._control:
             spread = f" ± {statistics.stdev(self._control):.2f}" if len(self._control) > 1 else ""
             parts.append(f"control {statistics.fmean(self._control):.2f}{spread} {self._score.unit}".rstrip())
@@ -148,6 +154,9 @@ class Display(Watcher):
             return ""
         going = sum(self._worth[key] * (1 - done) for key, done in self._fractions.items())
         to_come = self._total() - self._over() - len(self._fractions)
-        remaining = going + to_come * self._begun[0] / max(1, self._begun[1])
+        proposals = min(to_come, max(0, self._driver.plan.trials - self._proposed))
+        whole = self._begun[0] / max(1, self._begun[1])
+        usual = self._spent[0] / self._spent[1] if self._spent[1] else whole
+        remaining = going + proposals * usual + (to_come - proposals) * whole
         seconds = remaining * (time.monotonic() - self._began) / self._worked
         return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1, round(seconds / 60))} min"
