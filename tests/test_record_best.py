@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from nas.record.best import chances, critical, may_be_best, population
+from nas.record.best import chances, critical, may_be_best, spreads
 
 
 @pytest.mark.parametrize("freedom", [2, 4, 10, 60])
@@ -58,9 +58,17 @@ def test_the_population_behind_noisy_means_is_found():
     rng = np.random.default_rng(0)
     n = np.array([1] * 300 + [4] * 100)
     y = rng.normal(55, 1.1, 400) + rng.normal(0, 0.6, 400) / np.sqrt(n)
-    middle, spread = population(y, n, 0.6)
-    assert middle == pytest.approx(55, abs=0.2) and spread == pytest.approx(1.1, abs=0.1)
-    assert population(rng.normal(0, 0.6, 50) * 0.5, [1] * 50, 0.6)[1] == 0.0, "less spread than the noise"
+    values, weight = spreads(y, n, 0.6)
+    assert weight @ values == pytest.approx(1.1, abs=0.1) and weight.sum() == pytest.approx(1)
+    values, weight = spreads(rng.normal(0, 0.6, 50) * 0.5, [1] * 50, 0.6)
+    assert 0 < weight @ values < 0.2, "less spread than the noise, and still not known to be none"
+
+
+def test_means_no_wider_apart_than_noise_leave_the_better_ones_a_better_chance():
+    """With the likeliest spread, 0, all but the control were alike whatever their runs."""
+    y = [53.7, 53.6, 54.5, 54.8, 55.1, 53.5, 53.8, 53.9, 54.2]
+    found = chances(y, [4, 5, 3, 4, 3, 1, 1, 1, 1], [False] + [True] * 8, 0.9, 10)
+    assert found[1] > 2 * found[3] and found[1] > 2 * found[4] and found[0] < 0.6
 
 
 def test_chances_are_calibrated_where_the_model_holds():

@@ -14,8 +14,8 @@ Given Z_i and S the terms are independent, so its distribution is an integral ov
 Gauss's rules here: no tables, any n. The comparisons share i, and only one side can err: for 20 of them on 8
 degrees of freedom d is 3.2 where Bonferroni's t is 4.3.
 
-`chances` is the other answer, that of a model (empirical Bayes): architectures are draws of a normal
-population, so that a single run is worth little and is shrunk towards its mean.
+`chances` is the other answer, that of a model: architectures are draws of a normal population whose mean and
+spread are as unsure as the runs leave them, so that a single run is worth little and is shrunk towards its mean.
 
 Notation   y, n  (k,) means and runs     s, nu  seed noise and its degrees of freedom
 tests/test_record_best.py checks the values against Dunnett's tables and by simulation.
@@ -35,6 +35,7 @@ ALPHA = 0.05
 DRAWS = 20_000  # of the posterior; a chance is good to 0.4 points
 _NODES = 48
 _HOPEFUL = 200  # architectures that the draws look at; those behind them have no chance to speak of
+_SPREADS = 200  # values of a population's spread that are tried
 
 Floats = NDArray[np.float64]
 
@@ -108,24 +109,22 @@ def may_be_best(
     return [bool(can) for can in found]
 
 
-def population(y: ArrayLike, n: ArrayLike, s: float) -> tuple[float, float]:
-    """Mean and standard deviation of the architectures behind means y of n runs each: maximum likelihood."""
-    from scipy.optimize import minimize_scalar
+def spreads(y: ArrayLike, n: ArrayLike, s: float) -> tuple[Floats, Floats]:
+    """How far architectures behind means y of n runs each may differ: standard deviations, and their weights.
 
+    The posterior of a flat prior, their mean integrated out (Gelman, Bayesian Analysis 2006): few noisy means
+    often have no spread as the likeliest, and are no proof that there is none.
+    """
     y, noise = np.asarray(y, dtype=np.float64), s**2 / np.asarray(n, dtype=np.float64)
-
-    def centre(spread: float) -> float:
-        weight = 1 / (noise + spread**2)
-        return float(weight @ y / weight.sum())
-
-    def cost(spread: float) -> float:
-        variance = noise + spread**2
-        return float(np.sum(np.log(variance) + (y - centre(spread)) ** 2 / variance))
-
-    most = max(4 * float(y.std()), 1e-9)
-    found = minimize_scalar(cost, bounds=(0.0, most), method="bounded", options={"xatol": 1e-4 * most})
-    spread = float(found.x) if found.fun < cost(0.0) else 0.0
-    return centre(spread), spread
+    grid = np.linspace(0.0, max(4 * float(y.std()), 1e-9), _SPREADS + 1)
+    grid = (grid[1:] + grid[:-1]) / 2  # 0 itself has no mass, and no density where there is no noise
+    precision = 1 / (noise + grid[:, None] ** 2)
+    whole = precision.sum(axis=1)
+    centre = precision @ y / whole
+    misfit = (precision * (y - centre[:, None]) ** 2).sum(axis=1)
+    log_weight = (np.log(precision).sum(axis=1) - np.log(whole) - misfit) / 2
+    weight = np.exp(log_weight - log_weight.max())
+    return grid, weight / weight.sum()
 
 
 def chances(y: ArrayLike, n: ArrayLike, drawn: ArrayLike, s: float, nu: float, seed: int = 0) -> Floats:
@@ -136,15 +135,26 @@ def chances(y: ArrayLike, n: ArrayLike, drawn: ArrayLike, s: float, nu: float, s
     """
     y, n = np.asarray(y, dtype=np.float64), np.asarray(n, dtype=np.float64)
     drawn = np.asarray(drawn, dtype=bool)
-    prior = np.zeros(len(y))  # precision of what the population says of each
-    middle = 0.0
-    if drawn.sum() > 2:  # two say nothing of a spread
-        middle, spread = population(y[drawn], n[drawn], s)
-        prior[drawn] = 1 / max(spread, 1e-3 * s, 1e-12) ** 2
-    own = n / max(s, 1e-12) ** 2
-    mean, sd = (own * y + prior * middle) / (own + prior), 1 / np.sqrt(own + prior)
-    hopeful = np.argsort(mean - 2 * sd, kind="stable")[:_HOPEFUL]
     rng = np.random.default_rng(seed)
+    some = np.argsort(y - 2 * s / np.sqrt(n), kind="stable")[:_HOPEFUL]
+    own = np.broadcast_to(n[some] / max(s, 1e-12) ** 2, (DRAWS, len(some)))
+    total, mean = own.copy(), np.broadcast_to(y[some], own.shape).copy()
+    if drawn.sum() > 2:  # two say nothing of a spread
+        spread, middle = _populations(y[drawn], n[drawn], s, rng)
+        of_it, prior = drawn[some], 1 / spread[:, None] ** 2
+        total[:, of_it] += prior
+        mean[:, of_it] = (own[:, of_it] * mean[:, of_it] + prior * middle[:, None]) / total[:, of_it]
     stretch = np.sqrt(nu / rng.chisquare(nu, (DRAWS, 1)))  # s is an estimate too
-    drawn_means = mean[hopeful] + sd[hopeful] * stretch * rng.standard_normal((DRAWS, len(hopeful)))
-    return np.bincount(hopeful[drawn_means.argmin(axis=1)], minlength=len(y)) / DRAWS
+    drawn_means = mean + stretch * rng.standard_normal(mean.shape) / np.sqrt(total)
+    return np.bincount(some[drawn_means.argmin(axis=1)], minlength=len(y)) / DRAWS
+
+
+def _populations(y: Floats, n: Floats, s: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """DRAWS of a population's spread and mean, given means of n runs of some of it."""
+    grid, weight = spreads(y, n, s)
+    spread = grid[rng.choice(len(grid), DRAWS, p=weight)]
+    values, at = np.unique(spread, return_inverse=True)
+    precision = 1 / (s**2 / n + values[:, None] ** 2)
+    whole = precision.sum(axis=1)
+    centre = precision @ y / whole
+    return spread, centre[at] + rng.standard_normal(DRAWS) / np.sqrt(whole[at])
