@@ -14,8 +14,9 @@ Given Z_i and S the terms are independent, so its distribution is an integral ov
 Gauss's rules here: no tables, any n. The comparisons share i, and only one side can err: for 20 of them on 8
 degrees of freedom d is 3.2 where Bonferroni's t is 4.3.
 
-`chances` is the other answer, that of a model: architectures are draws of a normal population whose mean and
-spread are as unsure as the runs leave them, so that a single run is worth little and is shrunk towards its mean.
+`chances` is the other answer, that of a model: architectures are draws of a normal population whose mean
+and spread are as unsure as the runs leave them, so that a single run is worth little and is shrunk towards
+that mean.
 
 Notation   y, n  (k,) means and runs     s, nu  seed noise and its degrees of freedom
 tests/test_record_best.py checks the values against Dunnett's tables and by simulation.
