@@ -118,14 +118,6 @@ def test_an_ensemble_is_scored_by_its_members_mean_output(wcpa_of_ten, tiny_wcpa
     assert len({row["key"] for row in (alone, twin, pair)}) == 3
 
 
-def test_other_faces_are_scored_by_the_same_network(wcpa_of_ten, tiny_wcpa):
-    row = train(Entry(SMALLEST, "x", 0, TINY), wcpa_of_ten, tiny_wcpa, other=wcpa_of_ten)
-    assert row["other_data"] == row["data"] != row["test_data"]
-    assert len(row["other_people_mm"]) == 10 and len(row["test_people_mm"]) == 5
-    mean = sum(row["other_people_mm"]) / 10
-    assert row["other_l_error_mm"] == pytest.approx(mean, abs=0.001)
-
-
 def test_runs_of_another_table_are_not_repeated(tiny_table, wcpa_of_ten, tiny_wcpa, tmp_path, capsys):
     known, out = tmp_path / "known.jsonl", tmp_path / "rows.jsonl"
     for entry in PLAN.entries():

@@ -77,9 +77,6 @@ def _add_build(build: argparse.ArgumentParser) -> None:
         "--data", type=a_path, required=True, metavar="DIR", help="people to train and validate on"
     )
     data.add_argument("--test", type=a_path, metavar="DIR", help="people whom nothing is chosen by")
-    data.add_argument(
-        "--other", type=a_path, metavar="DIR", help="faces of another model, scored beside those of --test"
-    )
     data.add_argument("--out", type=a_path, required=True, metavar="FILE", help="rows are appended here")
     data.add_argument(
         "--known",
@@ -136,7 +133,7 @@ def _build(args: argparse.Namespace) -> int:
     missing = missing[: args.at_most] if args.at_most else missing
     at = {entry.key: number for number, entry in enumerate(entries, 1)}
     failed: list[str] = []
-    work = Work(args.data, args.test, args.device, args.threads, args.other)
+    work = Work(args.data, args.test, args.device, args.threads)
     if missing:
         work.require_data()
     for entry, row in outcomes(missing, work, args.workers, 60 * args.minutes):

@@ -33,17 +33,16 @@ class Work:
     test: Path | None
     device: str = "cpu"
     threads: int = 1  # of a CPU, each process
-    other: Path | None = None  # faces of another kind
 
     def require_data(self) -> None:
         """DataError where there is no data set: said once, not by every run."""
-        for path in (self.data, self.test, self.other):
+        for path in (self.data, self.test):
             if path is not None:
                 WcpaDataset.open(path, check_files=False)
 
     def do(self, entry: Entry) -> Row:
         """One run."""
-        return train(entry, self.data, self.test, self.device, self.other)
+        return train(entry, self.data, self.test, self.device)
 
     def prepare(self) -> None:
         """Of each process, before its first run."""

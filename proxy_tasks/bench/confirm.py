@@ -21,7 +21,6 @@ from space import ArchSpec
 
 FIRST_SEED = 1000
 SCORE = "test_l_error_mm"
-OTHER = "other_l_error_mm"  # of the same networks on faces of another model, where they were scored
 FEWEST = 8
 
 
@@ -72,35 +71,28 @@ class ConfirmPlan:
         """One line a network; a sentence where a network has fewer than two runs."""
         rows = list(rows)
         scores = self._scores(rows)
-        if not self.gains(rows):
+        control = list(scores[self.control.id].values())
+        found = self.gains(rows)
+        if not found:
             others = ", ".join(str(len(scores[arch.id])) for arch in self.candidates)
-            counts = f"{len(scores[self.control.id])} of the control, {others}"
+            counts = f"{len(control)} of the control, {others}"
             return f"too few runs to compare ({counts} of the candidates): two of each at least"
         lost = self._lost(rows)
-        lines = [f"{lost} of its runs diverged and are left out"] if lost else []
-        for score, people in ((SCORE, "the test people"), (OTHER, "faces of another model")):
-            lines += self._lines(rows, score, people)
-        return "\n".join(lines)
-
-    def _lines(self, rows: list[Row], score: str, people: str) -> list[str]:
-        found = self.gains(rows, score)
-        if not found:
-            return []
-        control = list(self._scores(rows, score)[self.control.id].values())
         lines = [
-            f"L_error on {people}, mm, at x{self.length:g}; gains over the control"
+            *([f"{lost} of its runs diverged and are left out"] if lost else []),
+            f"L_error on the test people, mm, at x{self.length:g}; gains over the control"
             f"{' by pairs of one seed' if self.paired else ''} hold together with {self.level:.1%}",
             f"{'control':<10}{self.control.id:<36}{len(control):>3} runs {_mean_sd(control)}",
         ]
         for gain in found:
             interval = f"gain {gain.gain_mm:+.2f} ({gain.low_mm:+.2f} to {gain.high_mm:+.2f})"
-            spread = f"{gain.runs:>3} runs {gain.mean_mm:.2f} ± {gain.sd_mm:.2f}"
-            lines.append(f"{'candidate':<10}{gain.arch.id:<36}{spread}   {interval}")
-        return lines
+            score = f"{gain.runs:>3} runs {gain.mean_mm:.2f} ± {gain.sd_mm:.2f}"
+            lines.append(f"{'candidate':<10}{gain.arch.id:<36}{score}   {interval}")
+        return "\n".join(lines)
 
-    def gains(self, rows: Iterable[Row], score: str = SCORE) -> list[Gain]:
+    def gains(self, rows: Iterable[Row]) -> list[Gain]:
         """Each candidate's; none where a network has fewer than two runs (or pairs) yet."""
-        scores = self._scores(rows, score)
+        scores = self._scores(rows)
         if self.paired:
             both = set.intersection(*(set(each) for each in scores.values()))
             scores = {arch: {s: each[s] for s in sorted(both)} for arch, each in scores.items()}
@@ -110,19 +102,19 @@ class ConfirmPlan:
             return []
         return (paired_gains if self.paired else gains)(control, listed, self.candidates, self.level)
 
-    def _scores(self, rows: Iterable[Row], score: str = SCORE) -> dict[str, dict[int, float]]:
+    def _scores(self, rows: Iterable[Row]) -> dict[str, dict[int, float]]:
         """By architecture's id and seed, mm."""
         planned = {entry.key: entry for entry in self.entries()}
         scores: dict[str, dict[int, float]] = {arch.id: {} for arch in (self.control, *self.candidates)}
-        ours = [row for row in rows if row["key"] in planned and math.isfinite(row.get(score) or math.nan)]
-        for name in ("data", "test_data", "other_data"):
+        ours = [row for row in rows if row["key"] in planned and math.isfinite(row.get(SCORE) or math.nan)]
+        for name in ("data", "test_data"):
             if len(kinds := sorted({str(row[name]) for row in ours if name in row})) > 1:
                 raise ValueError(
                     f"its runs are of different {name} and cannot be compared: {', '.join(kinds)}"
                 )
         for row in ours:
             entry = planned[row["key"]]
-            scores[entry.arch.id][entry.seed] = row[score]
+            scores[entry.arch.id][entry.seed] = row[SCORE]
         return scores
 
     def _lost(self, rows: Iterable[Row]) -> int:

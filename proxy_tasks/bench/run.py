@@ -1,9 +1,8 @@
 """One training run of a table: train, validate, score on people whom nothing was chosen by, describe.
 
 A row holds the architecture, what was asked (role, seed, length), the whole curve, the final L_error of
-every validation person, of every person of the test set and, where there is one, of a set of other faces (mm,
-to 0.01), the costs by counting, seconds, hardware and versions. Seconds are those of a machine that may have
-been busy: they are no benchmark.
+every validation person and of every person of the test set (mm, to 0.01), the costs by counting, seconds,
+hardware and versions. Seconds are those of a machine that may have been busy: they are no benchmark.
 """
 
 from __future__ import annotations
@@ -50,8 +49,8 @@ class Entry:
         return f"{archs}|{self.proxy.id}|x{self.length:g}|s{self.seed}"
 
 
-def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu", other: Path | None = None) -> Row:
-    """Train and score `entry` on `data`; the people of `test` and of `other` are scored once, at the end."""
+def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu") -> Row:
+    """Train and score `entry` on `data`; the people of `test` are scored once, at the end."""
     proxy = entry.proxy if entry.length == 1 else entry.proxy.longer(entry.length)
     task = _task(data, proxy, device)
     start = time.perf_counter()
@@ -81,12 +80,11 @@ def train(entry: Entry, data: Path, test: Path | None, device: str = "cpu", othe
         "hardware": hardware(device),
         "torch": torch.__version__,
     }
-    for name, people in (("test", test), ("other", other)):
-        if people is not None and complete:
-            everyone = _everyone(people, proxy, device)
-            row[f"{name}_data"] = everyone.fingerprint
-            row[f"{name}_people_mm"] = scores = by_person(everyone, everyone.validation, predict)
-            row[f"{name}_l_error_mm"] = round(float(np.mean(scores)), 4)
+    if test is not None and complete:
+        others = _everyone(test, proxy, device)
+        row["test_data"] = others.fingerprint
+        row["test_people_mm"] = by_person(others, others.validation, predict)
+        row["test_l_error_mm"] = round(float(np.mean(row["test_people_mm"])), 4)
     return row
 
 
