@@ -26,7 +26,7 @@ def draw_evidence(population: Population, looks: Sequence[Look], longer: Longer 
     """The draws' distribution with the references; beside it gains on fresh seeds and longer runs, if any."""
     count = 1 + bool(looks) + bool(longer)
     with styled():
-        figure, axes = panels(count, count, width=3.6, height=3.0)
+        figure, axes = panels(count, count, width=3.6, height=max(3.0, 0.55 * len(looks) + 0.9))
         _draw_population(axes[0], population)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
@@ -67,7 +67,7 @@ def _draw_gains(axes: Axes, looks: Sequence[Look]) -> None:
     axes.set_yticks(range(len(looks)), [look.label for look in reversed(looks)])
     axes.set_ylim(-0.6, len(looks) - 0.4)
     axes.axvline(0, color=CONTROL, lw=1.0)
-    axes.set_xlabel("less error than ResNet-34 (mm) on others' faces")
+    axes.set_xlabel("gain over ResNet-34, test people (mm)")
 
 
 def _draw_longer(axes: Axes, longer: Longer) -> None:
