@@ -86,6 +86,12 @@ def test_best_of_table_ends_where_the_smallest_run_does():
     assert [row["n"] for row in table.rows] == [1, 2, 5, 10]
 
 
+def test_a_run_that_is_called_n_keeps_its_column():
+    table = best_of_table({"n": np.linspace(62, 58, 30), "b": np.linspace(60, 57, 12)})
+    assert list(table.frame().columns) == ["n", "n (mm)", "b (mm)"]
+    assert table.frame()["n (mm)"].tolist() == pytest.approx([62, 62 - 4 / 29, 62 - 16 / 29, 62 - 36 / 29])
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [

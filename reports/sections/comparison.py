@@ -182,6 +182,7 @@ def best_of_table(curves: dict[str, np.ndarray]) -> Table:
     """Expected best of 1, 2, 5, 10, ... random trials, as far as every run has that many."""
     equal = min(len(curve) for curve in curves.values())
     steps = [n for power in range(6) for n in (10**power, 2 * 10**power, 5 * 10**power) if n <= equal]
-    columns = [Column("n", "n", "d"), *(Column(name, f"{name} (mm)", ".2f") for name in curves)]
-    rows = [{"n": n} | {name: float(curve[n - 1]) for name, curve in curves.items()} for n in steps]
+    keys = {name: f"{name} (mm)" for name in curves}  # a run may be called n
+    columns = [Column("n", "n", "d"), *(Column(key, key, ".2f") for key in keys.values())]
+    rows = [{"n": n} | {keys[name]: float(curve[n - 1]) for name, curve in curves.items()} for n in steps]
     return Table.make("best_of_n", columns, rows)
