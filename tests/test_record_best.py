@@ -92,6 +92,24 @@ def test_a_lucky_single_run_is_worth_less_than_a_mean_of_many():
     assert found[1] > found[0] and found.sum() == pytest.approx(1)
 
 
+def test_among_a_thousand_single_runs_those_of_several_are_still_looked_at():
+    rng = np.random.default_rng(5)
+    truth = rng.normal(55, 0.6, 1000)
+    n = np.array([4] * 5 + [1] * 995)
+    y = truth + rng.normal(0, 0.9, 1000) / np.sqrt(n)
+    y[:5] = [53.4, 53.5, 53.6, 53.7, 53.8]
+    found = chances(y, n, [False] + [True] * 999, 0.9, 20)
+    assert found.sum() == pytest.approx(1)
+    assert found[0] > 0.05 and found[0] > 3 * found[5:].max() and (found[1:5] > 0).all()
+
+
+def test_means_that_lie_close_by_chance_are_no_proof_that_all_are_alike():
+    values, weight = spreads([54.0, 54.01, 54.02], [1, 1, 1], 0.9)
+    assert weight @ values > 0.5
+    values, weight = spreads([54.0, 54.0, 54.0], [1, 1, 1], 0.0)
+    assert np.isfinite(weight).all() and weight.sum() == pytest.approx(1)
+
+
 def test_two_architectures_and_no_noise_are_no_trouble():
     assert chances([50.0, 51.0], [1, 1], [True, True], 0.0, 3)[0] == 1.0
     assert chances([50.0], [1], [True], 0.5, 3)[0] == 1.0

@@ -83,6 +83,7 @@ def test_the_time_left_counts_on_rungs_stopping_as_many_proposals_as_they_did(tm
         clock[0], display = 0.0, Display(one, io.StringIO())
         one.watchers.append(display)
         jobs = [job for job in begun(one, 8) if job.role == "proposal"]
+        display.began(jobs[0])  # taken up again after its worker died: still one proposal
         for job in jobs[:4]:
             for number in range(1, stopped_after + 1):
                 clock[0] += 600.0

@@ -117,7 +117,8 @@ def spreads(y: ArrayLike, n: ArrayLike, s: float) -> tuple[Floats, Floats]:
     often have no spread as the likeliest, and are no proof that there is none.
     """
     y, noise = np.asarray(y, dtype=np.float64), s**2 / np.asarray(n, dtype=np.float64)
-    grid = np.linspace(0.0, max(4 * float(y.std()), 1e-9), _SPREADS + 1)
+    most = 4 * max(float(y.std()), float(np.sqrt(noise.max())), 1e-9)  # means may lie close by chance
+    grid = np.linspace(0.0, most, _SPREADS + 1)
     grid = (grid[1:] + grid[:-1]) / 2  # 0 itself has no mass, and no density where there is no noise
     precision = 1 / (noise + grid[:, None] ** 2)
     whole = precision.sum(axis=1)
@@ -137,17 +138,28 @@ def chances(y: ArrayLike, n: ArrayLike, drawn: ArrayLike, s: float, nu: float, s
     y, n = np.asarray(y, dtype=np.float64), np.asarray(n, dtype=np.float64)
     drawn = np.asarray(drawn, dtype=bool)
     rng = np.random.default_rng(seed)
-    some = np.argsort(y - 2 * s / np.sqrt(n), kind="stable")[:_HOPEFUL]
-    own = np.broadcast_to(n[some] / max(s, 1e-12) ** 2, (DRAWS, len(some)))
-    total, mean = own.copy(), np.broadcast_to(y[some], own.shape).copy()
+    known = n / max(s, 1e-12) ** 2
+    middle = prior = np.zeros(DRAWS)
     if drawn.sum() > 2:  # two say nothing of a spread
         spread, middle = _populations(y[drawn], n[drawn], s, rng)
-        of_it, prior = drawn[some], 1 / spread[:, None] ** 2
-        total[:, of_it] += prior
-        mean[:, of_it] = (own[:, of_it] * mean[:, of_it] + prior * middle[:, None]) / total[:, of_it]
+        prior = 1 / spread**2
+    some = _hopeful(y, n, known, drawn, float(np.median(prior)), float(np.median(middle)))
+    own = np.broadcast_to(known[some], (DRAWS, len(some)))
+    pull = np.where(drawn[some], prior[:, None], 0.0)
+    total = own + pull
+    mean = (own * y[some] + pull * middle[:, None]) / total
     stretch = np.sqrt(nu / rng.chisquare(nu, (DRAWS, 1)))  # s is an estimate too
     drawn_means = mean + stretch * rng.standard_normal(mean.shape) / np.sqrt(total)
     return np.bincount(some[drawn_means.argmin(axis=1)], minlength=len(y)) / DRAWS
+
+
+def _hopeful(
+    y: Floats, n: Floats, known: Floats, drawn: NDArray[np.bool_], prior: float, middle: float
+) -> NDArray[np.int64]:
+    """The _HOPEFUL least by what shrinking leaves; whoever was run again is among them, and the control."""
+    pull = np.where(drawn, prior, 0.0)
+    bound = (known * y + pull * middle) / (known + pull) - 2 / np.sqrt(known + pull)
+    return np.lexsort((bound, drawn & (n < 2)))[:_HOPEFUL]
 
 
 def _populations(y: Floats, n: Floats, s: float, rng: np.random.Generator) -> tuple[Floats, Floats]:

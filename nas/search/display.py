@@ -38,7 +38,8 @@ class Display(Watcher):
         self._worked = 0.0  # runs' worth of work done here, in runs of the control, for the time left
         self._worth: dict[str, float] = {}  # of the runs that go on, in the same
         self._begun = [0.0, 0]  # the worth of all runs begun here, and their number
-        self._proposed = 0  # proposals that have begun, those of an earlier call included
+        self._proposed: set[str] = set()  # proposals that have begun here, by key
+        self._ended = 0  # proposals that ended in an earlier call
         self._spent = [0.0, 0]  # the work of proposals that ended here, and their number: rungs stop some
         self._earlier()
         self._mode = "quiet" if quiet else "bar" if has_a_screen(stream) else "lines"
@@ -49,7 +50,7 @@ class Display(Watcher):
         for r in self._driver.store.records():
             if r.state in self._counts and r.role != "known":
                 self._counts[r.state] += 1
-                self._proposed += r.role == "proposal"
+                self._ended += r.role == "proposal"
             if r.l_error_mm is not None and r.fidelity == self._driver.plan.proxy.id:
                 self._note(r.role, r.arch.id, r.l_error_mm)
 
@@ -70,7 +71,8 @@ class Display(Watcher):
         plan = self._driver.plan
         self._worth[job.key] = self._driver.pace.share(job.arch) * job.proxy.epochs / plan.proxy.epochs
         self._begun = [self._begun[0] + self._worth[job.key], self._begun[1] + 1]
-        self._proposed += job.role == "proposal"
+        if job.role == "proposal":
+            self._proposed.add(job.key)  # once, however often it is begun again
 
     def progressed(self, job: Job, epoch: Epoch) -> None:
         done = epoch.number / job.intervals
@@ -117,7 +119,7 @@ class Display(Watcher):
     def _note(self, role: str, arch: str, value: float) -> None:
         if role == "control":
             self._control.append(value)
-        elif role != "known":
+        elif role != "known" and arch != self._driver.plan.control.id:
             self._errors.setdefault(arch, []).append(value)
 
     def _total(self) -> int:
@@ -154,9 +156,11 @@ class Display(Watcher):
             return ""
         going = sum(self._worth[key] * (1 - done) for key, done in self._fractions.items())
         to_come = self._total() - self._over() - len(self._fractions)
-        proposals = min(to_come, max(0, self._driver.plan.trials - self._proposed))
+        begun = self._ended + len(self._proposed)
+        proposals = min(to_come, max(0, self._driver.plan.trials - begun))
         whole = self._begun[0] / max(1, self._begun[1])
-        usual = self._spent[0] / self._spent[1] if self._spent[1] else whole
+        enough = self._spent[1] >= 2 * self._driver.slots  # the first to end are those that rungs stop
+        usual = self._spent[0] / self._spent[1] if enough else whole
         remaining = going + proposals * usual + (to_come - proposals) * whole
         seconds = remaining * (time.monotonic() - self._began) / self._worked
         return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1, round(seconds / 60))} min"

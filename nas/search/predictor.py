@@ -55,13 +55,14 @@ def expected_ends(
 ) -> Floats:
     """Errors at the end: of complete runs (error, validations by number) theirs, then of `stopped` ones.
 
-    A stopped run is expected to win from its last validation what complete runs won from there, in the mean.
-    NaN where there is no such validation to tell it by.
+    A stopped run is expected to win from its last validation what complete runs won from there, in the mean;
+    that is a little too much error for it, as those that went on had been lucky there. NaN where there is no
+    such validation to tell it by.
     """
     ends = [error for error, _ in complete]
     for validations in stopped:
         last = max(validations, default=0)
-        won = [error - seen[last] for error, seen in complete if last in seen]
+        won = [error - seen[last] for error, seen in complete if math.isfinite(seen.get(last, math.nan))]
         ends.append(validations[last] + float(np.mean(won)) if won else math.nan)
     return np.array(ends)
 

@@ -12,7 +12,7 @@ the others have the set's own, which is exactly uniform throughout.
                constant liar for runs that are still going
     gp         a Gaussian process with expected improvement, noise included
     evolution  NSGA-II's genetic algorithm
-    predictor  a Gaussian process over how architectures spend the budget, which screens 100,000
+    predictor  a Gaussian process over the logarithms of depths and widths, which screens 100,000
                draws (nas/search/predictor.py)
 
 With a cost beside L_error the same samplers seek a front: TPE by the hypervolume that trials add, the
