@@ -165,6 +165,7 @@ def following(folder: RetrainFolder, job: RetrainJob, stream: TextIO | None) -> 
     say(stream, f"{job.folder_name}: {first}, {job.proxy.validations} in all")
 
     def follow() -> None:
+        """Until the training is over: its new lines, and a word where an epoch takes long."""
         shown, began, told = known, time.monotonic(), 0.0
         while True:
             last = done.wait(POLL)
