@@ -6,7 +6,8 @@ import pytest
 from nas_tools import driver, search, small_plan
 
 from nas.search import waiting
-from nas.search.driver import DONE, RECENT
+from nas.search.driver import DONE
+from nas.search.failures import RECENT
 from nas.search.waiting import ATTEMPTS, EVICTIONS
 from nas.search.watcher import Watcher
 from nas.trials.places import Place

@@ -14,7 +14,6 @@ tests/test_search_driver.py, tests/test_search_faults.py
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections import deque
@@ -28,6 +27,7 @@ from nas.record.seeds import free
 from nas.record.storage import StoreError
 from nas.record.store import KNOWN, REPEATS, Store, TrialRecord
 from nas.search import race
+from nas.search.failures import Failures
 from nas.search.front_race import FrontRace
 from nas.search.pace import Pace
 from nas.search.plan import Plan
@@ -39,10 +39,6 @@ from nas.trials.trial import DONE, Ending, Job
 from proxy_tasks.engine import Epoch
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec, FeasibleSet
-
-log = logging.getLogger(__name__)
-
-RECENT, SOUND = 12, 2  # a search goes on while so many of its recent runs did not fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ class Driver:
         self._began = clock()
         self._trial_ids: dict[str, int] = {}
         self.waiting = Waiting(self.places, clock, self._say)
-        self._recent: deque[str | None] = deque(maxlen=RECENT)  # why runs failed, None for one that did not
+        self._failures = Failures()
         self._seeds: dict[tuple[str, str], set[int]] = {}
         self._seconds: deque[float] = deque(maxlen=50)  # of the latest complete runs at the base fidelity
         self.pace = Pace(plan.control, plan.table, plan.space.outputs)
@@ -147,8 +143,7 @@ class Driver:
         _remove(Path(job.checkpoint))
         for watcher in self.watchers:
             watcher.finished(job, state, value, ending.reason)
-        self._recent.append(ending.reason if state == "failed" else None)
-        self._require_some_success()
+        self._failures.note(ending.reason if state == "failed" else None)
 
     def seconds_left(self) -> float | None:
         """Of --max-hours; None where there is no limit."""
@@ -367,16 +362,6 @@ class Driver:
         """The search's seed, or the next one that this architecture was not trained with."""
         used = self._seeds.get((arch.id, proxy.id), set())
         return next(free(used, self.plan.seed))
-
-    def _require_some_success(self) -> None:
-        """RuntimeError where nearly all recent runs failed: the rest would only fail too."""
-        reasons = [reason for reason in self._recent if reason is not None]
-        if len(self._recent) == RECENT and RECENT - len(reasons) < SOUND:
-            commonest = max(reasons, key=reasons.count)
-            raise RuntimeError(
-                f"{len(reasons)} of the last {RECENT} runs failed, {reasons.count(commonest)} of them with: "
-                f"{commonest}. Mend that first; what did not fail is kept"
-            )
 
     def _say(self, text: str) -> None:
         for watcher in self.watchers:
