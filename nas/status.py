@@ -58,6 +58,7 @@ def status(run_dir: Path) -> dict[str, Any]:
         "tied": [arch.id for arch in selection.tied],
         "chances": {arch.id: selection.chances.get(arch.id) for arch in selection.tied},
         "noise_sd_mm": selection.noise_sd_mm,
+        "paired_sd_mm": selection.paired_sd_mm,
         "verdict": score.words(verdict(selection, latencies)),
         "score": score.to_dict(),
         "baseline_l_error_mm": about.get("baseline_l_error_mm"),

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from nas.record.estimates import Estimate, Noise
 from nas.record.front import alive, front_of, hypervolume, nondominated, table
-from nas.record.select import Estimate, Noise
 from space import ArchSpec
 
 

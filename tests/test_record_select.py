@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nas.record.answer import explain
-from nas.record.select import final_fidelity, pooled_noise, select, t_quantile
+from nas.record.estimates import pooled_noise, t_quantile
+from nas.record.select import final_fidelity, select
 from nas.record.store import TrialRecord
 from space import REFERENCES, ArchSpec
 

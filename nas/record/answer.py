@@ -10,9 +10,10 @@ from typing import Any
 
 from nas.record.costs import Latencies, bargain, figures
 from nas.record.costs import verdict as with_costs
+from nas.record.estimates import Estimate
 from nas.record.front import Front
 from nas.record.run_dir import RunDir
-from nas.record.select import Estimate, Selection
+from nas.record.select import Selection
 from nas.record.store import TrialRecord
 from space.files import read_object, write_json
 
@@ -96,8 +97,8 @@ def explain(
     if selection.gain and selection.best and selection.control:
         gain, low, high = selection.gain
         lines.append(
-            f"{selection.best.arch.id} against the control: {_signed(gain)} (95 % bounds: {_signed(low)} "
-            f"to {_signed(high)}; from one seed to the next {selection.noise_sd_mm:.2f} mm)."
+            f"{selection.best.arch.id} against the control: {_signed(gain)} (95 % bounds: {_signed(low)} to "
+            f"{_signed(high)}; from one seed to the next {selection.noise_sd_mm:.2f} mm{_paired(selection)})."
         )
     if latencies.measured:
         found = bargain(selection, latencies)
@@ -127,6 +128,13 @@ def explain(
             "minute or so each. A real search takes --trials 64 or more and --proxy short on GPUs."
         )
     return "\n".join(lines)
+
+
+def _paired(selection: Selection) -> str:
+    """By common seeds the gain is not the difference of the means in the table, so it is said."""
+    if selection.paired_sd_mm is None:
+        return ""
+    return f"; compared on common seeds, where it is {selection.paired_sd_mm:.2f} mm"
 
 
 def _flattered(selection: Selection) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from nas.record.select import Estimate, Selection
+from nas.record.estimates import Estimate
+from nas.record.select import Selection
 from space import ArchSpec
 
 ALIKE = 0.05  # relative difference of two times that is not worth a word

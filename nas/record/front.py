@@ -14,7 +14,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from nas.record.select import ALPHA, Estimate, Noise, pooled_noise, t_quantile
+from nas.record.compare import ALPHA
+from nas.record.estimates import Estimate, Noise, pooled_noise, t_quantile
 from space import ArchSpec
 
 CostOf = Callable[[ArchSpec], float]

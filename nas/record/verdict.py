@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nas.record.select import Estimate
+    from nas.record.estimates import Estimate
 
 
 def sentence(

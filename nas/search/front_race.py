@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas.record.estimates import estimates, pooled_noise
 from nas.record.front import alive, nondominated
 from nas.record.objectives import Cost
 from nas.record.seeds import free_seeds
-from nas.record.select import estimates, pooled_noise
 from nas.record.store import TrialRecord
 from nas.search.race import GIVE_UP, Repeat
 from space import ArchSpec

@@ -4,10 +4,12 @@ The control's seeds measure the noise. Each of the best few proposals is re-run 
 those that the noise no longer excuses are dropped (the racing of Maron & Moore 1994,
 with comparisons with the best in place of Hoeffding's bound), and what is left of
 `seeds` runs for each goes where it separates most: every second run to the leader or
-the control, whichever has fewer, the others to the tied one with the fewest. Of 8
-finalists with 3 seeds each, one 1 mm better than the control at a noise of 0.64 mm
-is shown to be so in 6 races of 10, where 3 seeds for each alike show it in 4
-(tests/bench/bench_verdict.py).
+the control, whichever has fewer, the others to the tied one with the fewest. All take
+the same seeds in the same order, and are compared by what they have in common
+(nas/record/blocks.py). Of 8 finalists with 3 seeds each, one 1 mm better than the
+control at a noise of 0.64 mm, half of it shared by runs of a seed, is shown to be so
+in 8 races of 10; by means it would be in 4, and with 3 seeds for each alike and
+Bonferroni's comparisons in 1 (tests/bench/bench_verdict.py).
 
 A second race, at a higher fidelity, is run among those that the first left tied.
 
@@ -21,8 +23,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from nas.record.compare import compare
+from nas.record.estimates import Estimate, estimates
 from nas.record.seeds import free_seeds
-from nas.record.select import Estimate, estimates, pooled_noise, seed_groups, tied_with_best
 from nas.record.store import TrialRecord
 from space import ArchSpec
 
@@ -101,7 +104,7 @@ def next_repeats(
         leader = min(alive, key=lambda a: rows[a.id].mean)
         pair = [leader]
         if control is not None and control.id in rows and control.id in tied:
-            counts[control] = len(rows[control.id].values)
+            counts[control] = runs.comparable(control, contenders)
             pair.append(control)
         chosen = _where_it_separates(counts, pair, spent, left, seeds)
     return _with_seeds(records, fidelity, chosen, seed, control, control_name)
@@ -154,7 +157,7 @@ def _standing(
     again = [r for r in records if r.role != "proposal" and r.fidelity == fidelity]
     rows = {e.arch.id: e for e in estimates(again, fidelity)}
     known = [rows[a.id] for a in among if a.id in rows]
-    return rows, {e.arch.id for e in tied_with_best(known, pooled_noise(seed_groups(records, fidelity)))}
+    return rows, {e.arch.id for e in compare(records, fidelity, known).may_be_best()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,13 @@ class _Runs:
 
     def running(self, arch: ArchSpec, role: str = "repeat") -> int:
         return self._count(arch, ("running",), role)
+
+    def comparable(self, control: ArchSpec, contenders: Sequence[ArchSpec]) -> int:
+        """Runs of the control with seeds that re-runs may have: not that of the contenders' first runs."""
+        here = [r for r in self.records if r.fidelity == self.fidelity]
+        first = {r.seed for r in here if r.role == "proposal" and r.arch in set(contenders)}
+        done = [r for r in here if r.arch == control and r.role != "proposal" and r.state == "complete"]
+        return sum(r.seed not in first for r in done)
 
     def complete(self, arch: ArchSpec, role: str = "repeat") -> int:
         return self._count(arch, ("complete",), role)

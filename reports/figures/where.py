@@ -25,7 +25,7 @@ from reports.figures.style import (
 )
 
 if TYPE_CHECKING:
-    from nas.record.select import Estimate
+    from nas.record.estimates import Estimate
 
 
 def draw(

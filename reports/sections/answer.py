@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 
 from nas.record.costs import Latencies, bargain, verdict
+from nas.record.estimates import Estimate
 from nas.record.hours import clock_hours
-from nas.record.select import Estimate, Selection, select
+from nas.record.select import Selection, select
 from reports.axes import outputs_counted
 from reports.durations import UNITS, duration, unit_for
 from reports.figures import architecture
@@ -156,6 +157,8 @@ def _facts(run: Run, selection: Selection) -> dict[str, Fact]:
         facts |= {name: Fact(v, "+.2f", "mm") for name, v in zip(names, selection.gain, strict=True)}
     if selection.noise_sd_mm is not None:
         facts["noise_mm"] = Fact(selection.noise_sd_mm, ".2f", "mm")
+    if selection.paired_sd_mm is not None:
+        facts["paired_mm"] = Fact(selection.paired_sd_mm, ".2f", "mm")
     if run.baseline_mm is not None:
         facts["baseline_mm"] = Fact(run.baseline_mm, ".2f", "mm")
     if decisive(selection) != run.fidelity:

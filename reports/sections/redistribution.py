@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from nas.record.select import Estimate, Selection
+from nas.record.estimates import Estimate
+from nas.record.select import Selection
 from nas.record.store import TrialRecord
 from reports.axes import PARTS, outputs_counted, shares
 from reports.figures import redistribution as figure

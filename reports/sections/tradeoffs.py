@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.record.select import Estimate, Selection
+from nas.record.estimates import Estimate
+from nas.record.select import Selection
 from reports.axes import AXES, COSTS
 from reports.figures import tradeoffs as figure
 from reports.figures.population import limits

@@ -1,27 +1,32 @@
 """What it takes to show a gain over the control, before and after comparisons with the best.
 
-    python tests/bench/bench_verdict.py [--noise 0.64] [--gain 1.0] [--races 200]
+    python tests/bench/bench_verdict.py [--noise 0.64] [--gain 1.0] [--races 200] [--shared 0.5]
 
 Before: Bonferroni's t over every row of the table, the noise of the search's own re-runs, three seeds for
-each finalist alike. After: nas/record/best.py, judged by those that were run again, the noise of a benchmark
-table's repeated runs of the same fidelity beside the search's own (48 degrees of freedom of 24 architectures
-with three seeds), and the race of nas/search/race.py. The search is one of 20 proposals and 3 finalists: 20
-comparisons, on 8 degrees of freedom with three seeds. In the races, 8 finalists are the best by one run of
-48 draws of a population with a standard deviation of 1.1 mm, the control is by --gain worse than the best
-finalist, and 27 runs are spent at most. Counts of a simulation: the machine does not matter.
+each finalist alike. After, by means: nas/record/best.py, judged by those that were run again, and the race
+of nas/search/race.py; with the table's: the noise of a benchmark table's repeated runs of the same fidelity
+beside the search's own (48 degrees of freedom of 24 architectures with three seeds). By common seeds:
+nas/record/blocks.py, where runs of one seed share half of the noise's variance. The search is one of 20
+proposals and 3 finalists: 20 comparisons, on 8 degrees of freedom with three seeds. In the races, 8 finalists
+are the best by one run of 48 draws of a population with a standard deviation of 1.1 mm, the control is by
+--gain worse than the best finalist, and 27 runs are spent at most. Counts of a simulation: the machine does
+not matter.
 
     runs of each that show a gain of 1.0 mm at a noise of 0.64 mm with a probability of 0.8
       before, own noise            14
       after, own noise              8
       after, with the table's       8
+      after, by common seeds        5
     a single run is still tied with the best of 3 runs when it is worse by as much as
       before                        3.20 mm
       after, own noise              1.77 mm
       after, with the table's       1.55 mm
     100 races of 8 finalists:   gain shown   tied   truly best among them   runs
-      before                         0.22     6.1        0.990                25.4
-      after                          0.53     4.8        0.990                25.7
-      after, table                   0.49     5.0        0.980                25.9
+      before                         0.13     6.7        1.000                25.9
+      after, by means                0.44     5.5        1.000                25.9
+      the same, table                0.68     5.1        1.000                26.1
+      by common seeds                0.78     3.6        0.980                24.6
+      the same, table                0.81     3.8        1.000                24.5
 """
 
 from __future__ import annotations
@@ -31,7 +36,9 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 
@@ -39,10 +46,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from test_record_select import ARCHS, RESNET, record
 
 from nas.record.best import critical
-from nas.record.select import pooled_noise, select, t_quantile
+from nas.record.estimates import pooled_noise, t_quantile
+from nas.record.select import select
 from nas.record.store import TrialRecord
 from nas.search.race import next_repeats
-from space import ArchSpec
 
 PROPOSALS, FINALISTS, TABLE = 20, 3, 48
 POWER, DRAWS = 0.8, 200_000
@@ -72,13 +79,20 @@ def runs_needed(rule: Rule, gain: float, noise: float, table: int = 0) -> int:
     raise ValueError(f"a gain of {gain} mm is not shown by 200 runs at a noise of {noise} mm")
 
 
-def seeds_table(gain: float, noise: float) -> None:
+def by_common_seeds(runs: int, freedom: float) -> float:
+    """The same, the seeds taken out: they cost a degree of freedom for each but the first."""
+    return critical(runs, [runs] * FINALISTS, freedom - (runs - 1))
+
+
+def seeds_table(gain: float, noise: float, shared: float) -> None:
     print(
         f"runs of each that show a gain of {gain} mm at a noise of {noise} mm with a probability of {POWER}"
     )
     print(f"  before, own noise          {runs_needed(bonferroni, gain, noise):>4}")
     print(f"  after, own noise           {runs_needed(with_the_best, gain, noise):>4}")
     print(f"  after, with the table's    {runs_needed(with_the_best, gain, noise, TABLE):>4}")
+    left = noise * math.sqrt(1 - shared)
+    print(f"  after, by common seeds     {runs_needed(by_common_seeds, gain, left):>4}")
     reach = noise * math.sqrt(1 + 1 / 3)
     print("a single run is still tied with the best of 3 runs when it is worse by as much as")
     print(f"  before                     {bonferroni(3, 8) * reach:>7.2f} mm")
@@ -113,33 +127,35 @@ def tied_before(known: dict) -> list:
     return [a for a in known if np.mean(known[a]) - np.mean(known[best]) <= reach(a)]
 
 
-def race(rng: np.random.Generator, gain: float, noise: float, *, new: bool, table: bool) -> tuple[float, ...]:
+def race(
+    rng: np.random.Generator, gain: float, noise: float, shared: float, *, new: bool, table: bool
+) -> tuple[float, ...]:
     """One race: was the gain shown, how many were tied, was the truly best among them, how many runs."""
+    seeds = rng.normal(0, noise * math.sqrt(shared), 100)  # what each does to all
+    own = noise * math.sqrt(1 - shared)
     truth = np.sort(rng.normal(55, 1.1, 48))
-    first = truth + rng.normal(0, noise, 48)
+    first = truth + seeds[0] + rng.normal(0, own, 48)
     at = np.argsort(first)[:8]
     means = dict(zip(ARCHS, truth[at], strict=False)) | {RESNET: truth[at].min() + gain}
     archs = [a for a in means if a != RESNET]
 
-    def draw(arch: ArchSpec) -> float:
-        return float(means[arch] + rng.normal(0, noise))
+    def draw(mean: float, seed: int) -> float:
+        return float(mean + seeds[seed] + rng.normal(0, own))
 
     records = [record(a, value) for a, value in zip(archs, first[at], strict=True)]
-    records += [record(RESNET, draw(RESNET), role="control", seed=s) for s in range(3)]
+    records += [record(RESNET, draw(means[RESNET], s), role="control", seed=s) for s in range(3)]
     if table:
-        records += [
-            record(a, rng.normal(60, noise), role="known", seed=s) for a in ARCHS[8:] for s in range(5)
-        ]
+        records += [record(a, draw(60, s), role="known", seed=s) for a in ARCHS[8:] for s in range(5)]
     step = (
-        (lambda: [(w.role, w.arch) for w in next_repeats(
+        (lambda: [(w.role, w.arch, w.seed) for w in next_repeats(
             records, "mini", archs, seeds=3, seed=0, control=RESNET)])
         if new
-        else (lambda: [("repeat", a) for a in three_each(records, archs, 3)])
+        else (lambda: [("repeat", a, 1 + sum(r.arch == a for r in records[8:]))
+                       for a in three_each(records, archs, 3)])
     )  # fmt: skip
-    seed = 100
     while wanted := step():
-        for role, arch in wanted:
-            records.append(record(arch, draw(arch), role=role, seed=(seed := seed + 1)))
+        for role, arch, seed in wanted:
+            records.append(record(arch, draw(means[arch], seed), role=role, seed=seed))
     if new:
         found = select(records)
         tied = list(found.tied)
@@ -156,13 +172,23 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.64)
     parser.add_argument("--gain", type=float, default=1.0)
     parser.add_argument("--races", type=int, default=200)
+    parser.add_argument(
+        "--shared", type=float, default=0.5, help="of the noise's variance, by runs of a seed"
+    )
     arguments = parser.parse_args()
-    seeds_table(arguments.gain, arguments.noise)
+    seeds_table(arguments.gain, arguments.noise, arguments.shared)
     print(f"{arguments.races} races of 8 finalists:   gain shown   tied   truly best among them   runs")
-    for name, new, table in (("before", False, False), ("after", True, False), ("after, table", True, True)):
+    for name, new, table, paired in (
+        ("before", False, False, False),
+        ("after, by means", True, False, False),
+        ("the same, table", True, True, False),
+        ("by common seeds", True, False, True),
+        ("the same, table", True, True, True),
+    ):
         rng = np.random.default_rng(1)
-        one = partial(race, rng, arguments.gain, arguments.noise, new=new, table=table)
-        shown, tied, kept, runs = np.mean([one() for _ in range(arguments.races)], axis=0)
+        one = partial(race, rng, arguments.gain, arguments.noise, arguments.shared, new=new, table=table)
+        with nullcontext() if paired else patch("nas.record.compare.sharper", return_value=False):
+            shown, tied, kept, runs = np.mean([one() for _ in range(arguments.races)], axis=0)
         print(f"  {name:<24} {shown:>10.2f} {tied:>7.1f} {kept:>12.3f} {runs:>19.1f}", flush=True)
 
 
