@@ -93,7 +93,7 @@ def _noise(found: Study, score: Score) -> str:
     if not freedom:
         return "no run was repeated: what seeds allow is not known"
     return (
-        f"from one seed to the next {score.amount(found.noise_mm)} (x{length:g} runs, {freedom} degrees of "
+        f"runs of one seed differ by {score.amount(found.noise_mm)} (x{length:g} runs, {freedom} degrees of "
         f"freedom): at that noise a view that knew the truth has a tau of {found.ceiling:.2f}, one other run "
         f"of x{found.length:g} of {found.again:.2f}"
     )

@@ -34,6 +34,15 @@ def simulated_rows(
     return rows + [row(a, 0, length=4.0, noise_mm=noise_mm) for a in archs[:longer]]
 
 
+def shifted(rows: list[dict[str, Any]], by: dict[int, float]) -> list[dict[str, Any]]:
+    """The rows with what their seed adds to each architecture, mm."""
+    for each in rows:
+        for point in each["curve"]:
+            point["l_error_mm"] += by[each["seed"]]
+        each["l_error_mm"] += by[each["seed"]]
+    return rows
+
+
 def row(
     arch: ArchSpec, seed: int, role: str = "uniform", *, length: float = 1.0, noise_mm: float = 0.3
 ) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench_rows import feasible, row, simulated_rows, write_rows
+from bench_rows import feasible, row, shifted, simulated_rows, write_rows
 
 from nas.trials.standin import expected_mm
 from proxy_tasks.bench.surrogate import (
@@ -34,6 +34,31 @@ def test_the_seed_noise_is_pooled_and_deviations_have_its_scale(table):
     sd, freedom = table.seed_sd()
     assert freedom == 3 + 24 and sd == pytest.approx(0.3, rel=0.3)
     assert table.deviations()[:, -1].std() == pytest.approx(sd, rel=0.1)
+
+
+def test_what_a_seed_does_to_all_is_taken_out_of_means_and_noise():
+    by = {0: 2.0, 1: -1.0, 2: -3.0}
+    rows = [r for r in simulated_rows(60, repeated=12, noise_mm=0.3) if r["seed"] < 3]
+    plain = RunTable.of(rows)
+    moved = RunTable.of(shifted(rows, by))
+    gaps = moved.means[:, -1] - plain.means[:, -1]
+    assert np.ptp(gaps) < 1e-9, "single runs, of seed 0 all, and repeated ones alike"
+    assert moved.run_sd()[0] == pytest.approx(plain.run_sd()[0])
+    assert moved.run_sd()[1] == 26 - 2, "a degree of freedom for each seed but the first"
+    assert moved.seed_sd()[0] > 1.2 > 0.4 > moved.run_sd()[0]
+    assert moved.own_sd() == pytest.approx(plain.own_sd())
+    assert moved.effect(0)[-1] - moved.effect(2)[-1] == pytest.approx(5.0, abs=0.6)
+    assert (moved.effect(77) == 0).all()
+    assert moved.deviations()[:, -1].std() == pytest.approx(moved.run_sd()[0], rel=0.05)
+    own = moved.seed_sd()[0] ** 2 - moved.run_sd()[0] ** 2
+    assert moved.seed_effects()[:, -1].std() ** 2 == pytest.approx(own)
+
+
+def test_without_common_seeds_means_are_plain_and_the_noise_is_that_of_seeds():
+    rows = [r for r in simulated_rows(12, repeated=3) if r["role"] == "control" or r["seed"] == 0]
+    table = RunTable.of(rows)
+    assert table.blocks is None and table.run_sd() == table.seed_sd() and table.run_sd()[1] == 3
+    assert (table.effect(0) == 0).all() and len(table.seed_effects()) == 0
 
 
 def test_what_disturbs_a_run_does_not_make_it_dearer():
@@ -141,7 +166,7 @@ def test_the_command_prints_what_each_model_errs_by(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("15 architectures, 24 runs")
     assert sum("RMSE" in line and "tau" in line for line in lines) == 8
-    assert "5 of 6 validations known" in lines[-2] and "the seed of a single run is" in lines[-1]
+    assert "5 of 6 validations known" in lines[-2] and "the noise of a single run is" in lines[-1]
 
 
 def test_an_architecture_stays_a_draw_whatever_it_was_run_for_later():

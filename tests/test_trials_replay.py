@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench_rows import BUDGET, feasible, row, simulated_rows, write_rows
+from bench_rows import BUDGET, feasible, row, shifted, simulated_rows, write_rows
 
 import nas.search.__main__ as search
 from nas.record.store import Store
@@ -44,6 +44,22 @@ def test_another_seed_of_a_known_architecture_scatters_about_its_mean(file, rows
     noise, _ = table.seed_sd()
     assert np.mean(finals) == pytest.approx(table.means[1, -1], abs=4 * noise / np.sqrt(200))
     assert np.std(finals) == pytest.approx(noise, rel=0.25)
+
+
+def test_what_a_seed_does_is_the_same_for_all_architectures(tmp_path):
+    shifts = {0: 3.0, 1: -2.0, 2: 1.0, 3: -2.0}
+    moved = shifted(simulated_rows(40, repeated=10, noise_mm=0.1), shifts)
+    replay = Replay(str(write_rows(tmp_path / "rows.jsonl", moved)))
+    one, other = feasible().draw(2, np.random.default_rng(98))
+    end = [
+        [run(replay, a, s).epochs[-1].metrics["l_error_mm"] for s in range(100, 160)] for a in (one, other)
+    ]
+    assert np.corrcoef(end)[0, 1] > 0.9
+    gap = (
+        run(replay, one, 0).epochs[-1].metrics["l_error_mm"]
+        - run(replay, one, 1).epochs[-1].metrics["l_error_mm"]
+    )
+    assert gap == pytest.approx(5.0, abs=1.0), "of seeds that the table knows, their own"
 
 
 def test_an_unknown_architecture_is_the_same_in_every_process_and_near_the_model(file):

@@ -70,8 +70,7 @@ def _probability(d: float, runs: int, others: tuple[tuple[int, int], ...], freed
     for count, times in others:
         reach = d * _scales(freedom) * math.sqrt(1 / runs + 1 / count)
         inside *= ndtr(math.sqrt(count) * (reach[:, None] - z[None, :] / math.sqrt(runs))) ** times
-    share: Floats = np.polynomial.legendre.leggauss(_NODES)[1] / 2
-    return float(share @ inside @ weights)
+    return float(_legendre()[1] / 2 @ inside @ weights)
 
 
 @lru_cache(maxsize=1)
@@ -81,12 +80,18 @@ def _hermite() -> tuple[Floats, Floats]:
     return z, weights / weights.sum()
 
 
+@lru_cache(maxsize=1)
+def _legendre() -> tuple[Floats, Floats]:
+    """Nodes and weights of an integral from -1 to 1."""
+    return np.polynomial.legendre.leggauss(_NODES)
+
+
 @lru_cache(maxsize=256)
 def _scales(freedom: float) -> Floats:
     """(nodes,) S at Gauss-Legendre's points of its own distribution."""
     from scipy.special import gammaincinv
 
-    u = (np.polynomial.legendre.leggauss(_NODES)[0] + 1) / 2
+    u = (_legendre()[0] + 1) / 2
     return np.asarray(np.sqrt(2 * gammaincinv(freedom / 2, u) / freedom))
 
 

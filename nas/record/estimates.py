@@ -45,11 +45,17 @@ class Estimate:
     every: tuple[float, ...] = ()  # of all its runs, the lucky one that made it a finalist among them
     params: int = 0
     activations: int = 0
+    level: float | None = None  # at the average seed, mm, where common seeds compare (nas/record/compare.py)
 
     @property
     def mean(self) -> float:
-        """Mean of `values`, mm."""
-        return statistics.fmean(self.values)
+        """Its error, mm: the mean of `values`, less what their seeds do to all where that is known."""
+        return statistics.fmean(self.values) if self.level is None else self.level
+
+    @property
+    def mean_of_all(self) -> float:
+        """Of all its runs, mm."""
+        return statistics.fmean(self.every or self.values)
 
     @property
     def spread(self) -> float | None:
@@ -80,8 +86,12 @@ def estimates(records: Iterable[TrialRecord], fidelity: str) -> list[Estimate]:
     for record in records:
         if record.state == "complete" and record.fidelity == fidelity:
             groups.setdefault(record.arch.id, []).append(record)
-    found = [_estimate(group) for group in groups.values()]
-    return sorted(found, key=lambda e: (not e.rerun, e.mean, e.arch.id))
+    return ranked(_estimate(group) for group in groups.values())
+
+
+def ranked(rows: Iterable[Estimate]) -> list[Estimate]:
+    """Best first, re-run ones ahead."""
+    return sorted(rows, key=lambda e: (not e.rerun, e.mean, e.arch.id))
 
 
 def _estimate(group: list[TrialRecord]) -> Estimate:

@@ -3,24 +3,20 @@
 Two runs of one architecture differ by their seeds, and near the best that
 difference is as large as the one between architectures. So nothing is said
 from single runs (nas/record/estimates.py), and who may be the best is told by
-comparisons with the best (nas/record/compare.py). The ends of the
+comparisons with the best, over common seeds (nas/record/compare.py). The ends of the
 gain over the control are the same comparisons turned round: its low end lies above 0
 exactly where the best rules the control out, its high end below 0 where the control
 rules out the best, and each holds with 95 %.
-
-The chance to be best counts every run, the lucky one too, and shrinks instead.
 tests/test_record_select.py checks the claims by simulation.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nas.record import best as among
-from nas.record.compare import ALPHA, Comparison, compare
+from nas.record.compare import ALPHA, AT_A_LOOK, Comparison, compare
 from nas.record.estimates import Estimate, Noise, estimates, t_quantile
 from nas.record.store import TrialRecord
 from nas.record.verdict import sentence
@@ -31,7 +27,7 @@ from space import ArchSpec
 class Selection:
     """The answer of a search. `winner` is named only where it stands alone."""
 
-    best: Estimate | None  # of the proposals: lowest mean; re-run ones first, the tied of them
+    best: Estimate | None  # of the proposals: lowest mean, re-run ones first
     winner: Estimate | None  # the best, where nothing else is tied with it
     interval: tuple[float, float] | None  # 95 % of the best's mean, mm
     control: Estimate | None
@@ -75,7 +71,7 @@ def _has_ended(record: TrialRecord, fidelity: str) -> bool:
 def _tied_when_rerun(done: Sequence[TrialRecord], fidelity: str) -> set[str]:
     """Ids of the proposals that their re-runs at `fidelity` have not shown to be worse than the best."""
     again = [r for r in done if r.role == "repeat" and r.fidelity == fidelity]
-    tied = compare(done, fidelity, estimates(again, fidelity)).may_be_best()
+    tied = compare(done, fidelity, estimates(again, fidelity), AT_A_LOOK).may_be_best()
     return {e.arch.id for e in tied}
 
 
@@ -88,18 +84,16 @@ ONLY_THE_CONTROL = (
 def select(records: Sequence[TrialRecord], fidelity: str | None = None) -> Selection:
     """Read the answer off the records alone."""
     fidelity = fidelity or final_fidelity(records)
-    rows = estimates(records, fidelity) if fidelity else []
-    comparison = compare(records, fidelity, rows)
-    noise, blocks = comparison.noise, comparison.blocks
+    comparison = compare(records, fidelity, estimates(records, fidelity) if fidelity else [])
+    rows, noise, blocks = comparison.rows, comparison.noise, comparison.blocks
     sd = noise.sd_mm if noise else None
     control = next((e for e in rows if e.role == "control"), None)
-    tied = comparison.may_be_best()
-    best = _best(rows, tied)
+    best = next((e for e in rows if e.role != "control"), None)
     if best is None:
         proposed = any(r.role == "proposal" and r.state == "complete" for r in records)
         verdict = ONLY_THE_CONTROL if proposed else "no proposal has completed yet"
-        return Selection(None, None, None, control, None, sd, None, (), False, tuple(rows), verdict)
-    members = _members(tied, best, control)
+        return Selection(None, None, None, control, None, sd, None, (), False, rows, verdict)
+    members = _members(comparison.may_be_best(), best, control)
     alone = noise is not None and members == [best]
     return Selection(
         best=best,
@@ -108,19 +102,13 @@ def select(records: Sequence[TrialRecord], fidelity: str | None = None) -> Selec
         control=control,
         gain=_gain(best, control, comparison),
         noise_sd_mm=sd,
-        paired_sd_mm=blocks.sd_mm if blocks and best.rerun else None,
+        paired_sd_mm=blocks.sd_mm if blocks else None,
         tied=tuple(e.arch for e in members),
         control_is_tied=control in members,
-        rows=tuple(rows),
+        rows=rows,
         verdict=sentence(best, control, sd, members),
-        chances=_chances(rows, noise),
+        chances=comparison.chances(),
     )
-
-
-def _best(rows: Sequence[Estimate], tied: Sequence[Estimate]) -> Estimate | None:
-    """By common seeds another than the one of the lowest mean may be left alone."""
-    proposals = [e for e in rows if e.role != "control"]
-    return next((e for e in proposals if e.rerun and e in tied), next(iter(proposals), None))
 
 
 def _members(tied: Sequence[Estimate], best: Estimate, control: Estimate | None) -> list[Estimate]:
@@ -130,16 +118,6 @@ def _members(tied: Sequence[Estimate], best: Estimate, control: Estimate | None)
         return proposals
     leads = all(control.mean < e.mean for e in tied if e.rerun and e is not control)
     return [control, *proposals] if leads else [*proposals, control]
-
-
-def _chances(rows: Sequence[Estimate], noise: Noise | None) -> dict[str, float]:
-    if noise is None:
-        return {}
-    every = [e.every for e in rows]
-    drawn = [e.role != "control" for e in rows]
-    means, counts = [statistics.fmean(v) for v in every], [len(v) for v in every]
-    found = among.chances(means, counts, drawn, noise.sd_mm, noise.freedom)
-    return {e.arch.id: float(chance) for e, chance in zip(rows, found, strict=True)}
 
 
 def _interval(best: Estimate, noise: Noise | None) -> tuple[float, float] | None:
@@ -154,5 +132,5 @@ def _gain(
 ) -> tuple[float, float, float] | None:
     if control is None or comparison.noise is None:
         return None
-    gain = comparison.difference(control, best)
+    gain = control.mean - best.mean
     return gain, gain - comparison.margin(control, best), gain + comparison.margin(best, control)

@@ -2,14 +2,15 @@
 
 The control's seeds measure the noise. Each of the best few proposals is re-run once,
 those that the noise no longer excuses are dropped (the racing of Maron & Moore 1994,
-with comparisons with the best in place of Hoeffding's bound), and what is left of
+with comparisons with the best at 1 % in place of Hoeffding's bound: there are many
+looks, and 5 % at each would cost the answer its 95 %), and what is left of
 `seeds` runs for each goes where it separates most: every second run to the leader or
 the control, whichever has fewer, the others to the tied one with the fewest. All take
 the same seeds in the same order, and are compared by what they have in common
-(nas/record/blocks.py). Of 8 finalists with 3 seeds each, one 1 mm better than the
-control at a noise of 0.64 mm, half of it shared by runs of a seed, is shown to be so
-in 8 races of 10; by means it would be in 4, and with 3 seeds for each alike and
-Bonferroni's comparisons in 1 (tests/bench/bench_verdict.py).
+(proxy_tasks/blocks.py). Of 8 finalists with 3 seeds each, one 1 mm better than the
+control at a noise of 0.64 mm, of whose variance runs of a seed share 0.3, is shown to
+be so in 6 races of 10 (8 where they share half); by means it is in 5, and with 3 seeds
+for each alike and Bonferroni's comparisons in 2 (tests/bench/bench_verdict.py).
 
 A second race, at a higher fidelity, is run among those that the first left tied.
 
@@ -23,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from nas.record.compare import compare
+from nas.record.compare import AT_A_LOOK, compare
 from nas.record.estimates import Estimate, estimates
 from nas.record.seeds import free_seeds
 from nas.record.store import TrialRecord
@@ -87,10 +88,12 @@ def next_repeats(
     what is left of `seeds` for each, where it separates most. The control's first `seeds` are not counted.
     """
     runs = _Runs(records, fidelity)
-    alive = [a for a in still_tied(records, fidelity, contenders) if runs.failed(a) < GIVE_UP]
-    busy = [runs.running(a) for a in contenders] + ([runs.running(control, "control")] if control else [])
-    if not alive or any(busy):
+    if any(map(runs.running, contenders)) or (control and runs.running(control, "control")):
         return []
+    alive = [a for a in still_tied(records, fidelity, contenders) if runs.failed(a) < GIVE_UP]
+    if not alive:
+        return []
+    common = _common_seeds(records, fidelity, contenders, seed, seeds)
     untried = [a for a in alive if runs.complete(a) == 0]
     if untried:
         count = min(seeds, max(1, slots // len(untried)))
@@ -104,10 +107,40 @@ def next_repeats(
         leader = min(alive, key=lambda a: rows[a.id].mean)
         pair = [leader]
         if control is not None and control.id in rows and control.id in tied:
-            counts[control] = runs.comparable(control, contenders)
+            counts[control] = len(common & runs.seeds(control, "control", "known"))
             pair.append(control)
         chosen = _where_it_separates(counts, pair, spent, left, seeds)
-    return _with_seeds(records, fidelity, chosen, seed, control, control_name)
+    free = {
+        a: iter(_free(records, fidelity, a, seed, chosen.count(a), common if a == control else set()))
+        for a in dict.fromkeys(chosen)
+    }
+    kind = {a: ("control", control_name) if a == control else ("repeat", "") for a in chosen}
+    return [Repeat(kind[a][0], a, kind[a][1], next(free[a])) for a in chosen]
+
+
+def _common_seeds(
+    records: Sequence[TrialRecord], fidelity: str, contenders: Sequence[ArchSpec], seed: int, seeds: int
+) -> set[int]:
+    """Seeds that re-runs have, or will have when each contender has `seeds`."""
+    runs, found = _Runs(records, fidelity), set[int]()
+    for arch in contenders:
+        to_come = free_seeds(records, fidelity, arch, seed, max(0, seeds - runs.complete(arch)))
+        found |= {*to_come, *runs.seeds(arch, "repeat")}
+    return found
+
+
+def _free(
+    records: Sequence[TrialRecord], fidelity: str, arch: ArchSpec, seed: int, wanted: int, first: set[int]
+) -> list[int]:
+    """Seeds that `arch` was not trained with, those of `first` before others."""
+    used = {r.seed for r in records if r.arch == arch and r.fidelity == fidelity}
+    chosen = sorted(first - used)[:wanted]
+    return (
+        chosen
+        + [s for s in free_seeds(records, fidelity, arch, seed, 2 * wanted) if s not in chosen][
+            : wanted - len(chosen)
+        ]
+    )
 
 
 def _where_it_separates(
@@ -122,19 +155,6 @@ def _where_it_separates(
         chosen.append(one)
         counts[one] += 1
     return chosen
-
-
-def _with_seeds(
-    records: Sequence[TrialRecord],
-    fidelity: str,
-    chosen: Sequence[ArchSpec],
-    seed: int,
-    control: ArchSpec | None,
-    control_name: str,
-) -> list[Repeat]:
-    free = {a: iter(free_seeds(records, fidelity, a, seed, chosen.count(a))) for a in dict.fromkeys(chosen)}
-    kind = {a: ("control", control_name) if a == control else ("repeat", "") for a in chosen}
-    return [Repeat(kind[a][0], a, kind[a][1], next(free[a])) for a in chosen]
 
 
 def complete(records: Sequence[TrialRecord], fidelity: str, arch: ArchSpec) -> int:
@@ -157,7 +177,9 @@ def _standing(
     again = [r for r in records if r.role != "proposal" and r.fidelity == fidelity]
     rows = {e.arch.id: e for e in estimates(again, fidelity)}
     known = [rows[a.id] for a in among if a.id in rows]
-    return rows, {e.arch.id for e in compare(records, fidelity, known).may_be_best()}
+    comparison = compare(records, fidelity, known, AT_A_LOOK)
+    rows |= {e.arch.id: e for e in comparison.rows}
+    return rows, {e.arch.id for e in comparison.may_be_best()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +201,10 @@ class _Runs:
     def running(self, arch: ArchSpec, role: str = "repeat") -> int:
         return self._count(arch, ("running",), role)
 
-    def comparable(self, control: ArchSpec, contenders: Sequence[ArchSpec]) -> int:
-        """Runs of the control with seeds that re-runs may have: not that of the contenders' first runs."""
-        here = [r for r in self.records if r.fidelity == self.fidelity]
-        first = {r.seed for r in here if r.role == "proposal" and r.arch in set(contenders)}
-        done = [r for r in here if r.arch == control and r.role != "proposal" and r.state == "complete"]
-        return sum(r.seed not in first for r in done)
+    def seeds(self, arch: ArchSpec, *roles: str) -> set[int]:
+        """Of its complete runs in these roles."""
+        here = (r for r in self.records if r.fidelity == self.fidelity and r.arch == arch)
+        return {r.seed for r in here if r.role in roles and r.state == "complete"}
 
     def complete(self, arch: ArchSpec, role: str = "repeat") -> int:
         return self._count(arch, ("complete",), role)

@@ -3,9 +3,10 @@
     python -m nas.search --budget 1.2GFLOPs --proxy cpu-1.2G --trials 48 --launcher inprocess \
         --objective nas.trials.replay:Replay --objective-args '{"rows": ["docs/evidence/cpu-1.2G.jsonl"]}'
 
-An architecture of the table gives the recorded curve of that seed, or for another seed its mean with the
-deviations of a recorded one; any other the surrogate's curve (proxy_tasks/bench/surrogate.py) with such
-deviations, which share their seed from the first validation to the last. Seconds are recorded ones or those
+An architecture of the table gives the recorded curve of that seed, or for another seed its mean with what
+seeds do to all architectures alike and with the deviations of a recorded run (proxy_tasks/bench/table.py);
+any other the surrogate's curve (proxy_tasks/bench/surrogate.py) with the same two. Both are of whole curves,
+from the first validation to the last. Seconds are recorded ones or those
 of a cost model, and nothing waits for them. A surrogate is smoother than the truth: what a search finds here
 is as good as `python -m proxy_tasks.bench surrogate` says, and no result of its own.
 tests/test_trials_replay.py
@@ -73,16 +74,14 @@ class Replay:
         table, surrogate = self._at(proxy)
         _require_block(spec, surrogate)
         row = np.array([[*spec.depths, *spec.widths]])
+        place = next((i for i, arch in enumerate(table.archs) if arch.id == spec.id), None)
         known = table.curves.get(spec.id, {})
         if seed in known:
             found = known[seed]
         else:
-            mean = np.mean(list(known.values()), axis=0) if known else surrogate.curves(row)[0]
-            found = mean + self._deviation(table, spec, seed)
-        if known:
-            seconds = float(table.seconds[[a.id for a in table.archs].index(spec.id)])
-        else:
-            seconds = float(surrogate.run_seconds(row)[0])
+            mean = surrogate.curves(row)[0] if place is None else table.means[place]
+            found = mean + _effect(table, seed) + _deviation(table, spec, seed)
+        seconds = float(surrogate.run_seconds(row)[0] if place is None else table.seconds[place])
         at = np.arange(1, proxy.validations + 1) / proxy.validations
         return np.interp(at, table.epochs / table.epochs[-1], found), seconds
 
@@ -92,16 +91,30 @@ class Replay:
         _require_block(spec, surrogate)
         return float(surrogate.curves(np.array([[*spec.depths, *spec.widths]]))[0, -1])
 
-    def _deviation(self, table: RunTable, spec: ArchSpec, seed: int) -> Floats:
-        """What a seed adds to a curve: of a recorded run, by a hash of architecture and seed; either sign."""
-        pool = table.deviations()
-        if not len(pool):
-            return np.zeros_like(table.epochs)
-        digest = int.from_bytes(hashlib.sha256(f"{spec.id}/{seed}".encode()).digest()[:8], "big")
-        return pool[digest % len(pool)] * (1 if digest >> 32 & 1 else -1)
-
     def _at(self, proxy: Proxy) -> tuple[RunTable, Surrogate]:
         return _read(self._files, self._kind, proxy.epochs)
+
+
+def _effect(table: RunTable, seed: int) -> Floats:
+    """What a seed adds to all curves: its own where the table knows it, else another's, of either sign."""
+    pool = table.seed_effects()
+    if not len(pool):
+        return np.zeros_like(table.epochs)
+    known = table.blocks.effects if table.blocks else {}
+    return table.effect(seed) if seed in known else _picked(pool, f"{seed}")
+
+
+def _deviation(table: RunTable, spec: ArchSpec, seed: int) -> Floats:
+    """What is a run's own: that of a recorded one, of either sign."""
+    pool = table.deviations()
+    return _picked(pool, f"{spec.id}/{seed}") if len(pool) else np.zeros_like(table.epochs)
+
+
+def _picked(pool: Floats, name: str) -> Floats:
+    """A row of the pool, by a hash of the name, so that every process picks the same."""
+    digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    found: Floats = pool[digest % len(pool)] * (1 if digest >> 32 & 1 else -1)
+    return found
 
 
 def _require_block(spec: ArchSpec, surrogate: Surrogate) -> None:

@@ -31,6 +31,7 @@ from space.commandline import Parser, a_path, door, parser_of
 if TYPE_CHECKING:
     from proxy_tasks.bench.plan import Plan
     from proxy_tasks.bench.rows import Row
+    from proxy_tasks.bench.table import RunTable
 
 
 def _parser() -> Parser:
@@ -177,15 +178,24 @@ def _best(table: list[Row], count: int) -> str:
 
     known = RunTable.of(table)
     shrunk, own = known.shrunken(), known.own_sd()
-    noise, freedom = known.seed_sd()
     lines = [
-        f"from one seed to the next {noise:.2f} mm ({freedom} degrees of freedom); uniform draws themselves "
-        f"differ by {own:.2f} mm" + ("" if own else ": what was seen is all that orders them"),
+        f"{_noises(known)}; uniform draws themselves differ by {own:.2f} mm"
+        + ("" if own else ": what was seen is all that orders them"),
         "least validation error, shrunken towards the draws' mean, mm",
     ]
     for i in known.ranking()[:count]:
         lines.append(f"{shrunk[i]:8.2f} {known.roles[i]:14} {known.archs[i].id} ({known.counts[i]} runs)")
     return "\n".join(lines)
+
+
+def _noises(table: RunTable) -> str:
+    """From seed to seed, and what is left of that between runs of one seed."""
+    seeds, freedom = table.seed_sd()
+    said = f"from one seed to the next {seeds:.2f} mm ({freedom} degrees of freedom)"
+    if table.blocks is None:
+        return said
+    left, freedom = table.run_sd()
+    return f"{said}, between runs of one seed {left:.2f} ({freedom})"
 
 
 def _score(args: argparse.Namespace) -> int:
@@ -212,7 +222,6 @@ def _surrogate(args: argparse.Namespace) -> int:
     from proxy_tasks.bench.table import RunTable
 
     table = RunTable.of(_rows(args))
-    noise, freedom = table.seed_sd()
     print(f"{len(table.archs)} architectures, {table.counts.sum()} runs of {table.proxy}")
     print("by 10-fold cross-validation over architectures; tau is Kendall's")
     for kind, validations in itertools.product(KINDS, (0, *range(1, len(table.epochs), 2))):
@@ -223,7 +232,8 @@ def _surrogate(args: argparse.Namespace) -> int:
             f"{kind:<7} RMSE {found.rmse_mm:.2f} mm (the mean of all: {found.constant_mm:.2f}), tau "
             f"{found.tau:.2f}{seconds}{known}"
         )
-    print(f"of that RMSE, the seed of a single run is {noise:.2f} mm ({freedom} degrees of freedom)")
+    noise, freedom = table.run_sd()
+    print(f"of that RMSE, the noise of a single run is {noise:.2f} mm ({freedom} degrees of freedom)")
     return 0
 
 

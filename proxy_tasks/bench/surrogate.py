@@ -113,7 +113,7 @@ def _fitted(kind: str, table: RunTable, y: Floats, at: NDArray[np.int64], seed: 
     x = _inputs(kind, table)[at]
     if kind == "forest":
         return _forest(x, y[at], seed)
-    noise = np.nan_to_num(table.seed_sd()[0]) ** 2 / table.counts
+    noise = np.nan_to_num(table.run_sd()[0]) ** 2 / table.counts
     return gaussian_process(x, y[at], noise[at], seed)
 
 

@@ -1,7 +1,10 @@
 """The complete runs of a table at one length, by architecture: curves, seed noise, seconds.
 
 Runs of one architecture differ by their seed alone, so what they deviate from their own mean is the noise,
-the whole curve at a time: an error early in a run and one at its end go together. What disturbs a time makes
+the whole curve at a time: an error early in a run and one at its end go together. A part of it is the
+seed's own and falls on every architecture that is run with it (proxy_tasks/blocks.py): it is taken out of the
+means, so that architectures that were run with unlike seeds can be compared, and what is left is the noise
+between runs of one seed. What disturbs a time makes
 it longer (other work, a pause), so a run counts as its intervals times the least of them, and of several runs
 the least counts. tests/test_bench_table.py
 """
@@ -11,11 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proxy_tasks.bench.rows import Row
+from proxy_tasks.blocks import Blocks, fit
 from space.arch import ArchSpec
 
 SCORE = "l_error_mm"
@@ -23,7 +28,7 @@ UNIFORM = "uniform"  # what an architecture is once it was drawn, whatever it wa
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class RunTable:
     """n architectures, in the order of the rows; v validations of a run."""
 
@@ -79,10 +84,25 @@ class RunTable:
         """(n, 8) depths and widths."""
         return np.array([[*a.depths, *a.widths] for a in self.archs], dtype=np.int64)
 
-    @property
+    @cached_property
+    def blocks(self) -> Blocks | None:
+        """What each seed does to all architectures; None where no two have two seeds in common."""
+        return fit((key, seed, curve) for key, runs in self.curves.items() for seed, curve in runs.items())
+
+    def effect(self, seed: int) -> Floats:
+        """(v,) mm that a seed adds to every architecture's curve; 0 where that is not known."""
+        known = self.blocks.effects if self.blocks else {}
+        return known.get(seed, np.zeros(len(self.epochs)))
+
+    @cached_property
     def means(self) -> Floats:
-        """(n, v) mean curve of each architecture, mm."""
-        return np.array([np.mean(list(self.curves[a.id].values()), axis=0) for a in self.archs])
+        """(n, v) mean curve of each architecture, mm, what its seeds do to all taken out."""
+        return np.array(
+            [
+                np.mean([v - self.effect(seed) for seed, v in self.curves[a.id].items()], axis=0)
+                for a in self.archs
+            ]
+        )
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -90,12 +110,27 @@ class RunTable:
         return np.array([len(self.curves[a.id]) for a in self.archs])
 
     def deviations(self) -> Floats:
-        """(m, v) what each of several seeds deviates from its architecture's mean, scaled to one run."""
+        """(m, v) what each run of several deviates from its architecture's mean, scaled to one run.
+
+        What its seed does to all is taken out.
+        """
+        if self.blocks:
+            left = self.blocks.residuals
+            return left * math.sqrt(len(left) / self.blocks.freedom)
         found = [_deviations(list(each.values())) for each in self.curves.values() if len(each) > 1]
         return np.concatenate(found) if found else np.zeros((0, len(self.epochs)))
 
+    def seed_effects(self) -> Floats:
+        """(seeds, v) what seeds add to all, with the variance that is the seeds' own: less what runs add."""
+        if not self.blocks:
+            return np.zeros((0, len(self.epochs)))
+        effects = np.array(list(self.blocks.effects.values()))
+        seen = float(effects[:, -1].std())
+        own = max(0.0, self.seed_sd()[0] ** 2 - self.run_sd()[0] ** 2)
+        return effects * (math.sqrt(own) / seen if seen else 0.0)
+
     def seed_sd(self) -> tuple[float, int]:
-        """Standard deviation between seeds of the final error, mm, pooled; and its degrees of freedom."""
+        """Standard deviation from seed to seed of the final error, mm, pooled; and its degrees of freedom."""
         several = [c for c in self.curves.values() if len(c) > 1]
         freedom = sum(len(c) - 1 for c in several)
         if not freedom:
@@ -103,8 +138,15 @@ class RunTable:
         squares = sum(np.var([v[-1] for v in c.values()]) * len(c) for c in several)
         return float(np.sqrt(squares / freedom)), freedom
 
+    def run_sd(self) -> tuple[float, int]:
+        """The same between runs of one seed: how far single runs of a table can be trusted.
+
+        That from seed to seed where no two architectures have two seeds in common.
+        """
+        return (self.blocks.sd_mm, self.blocks.freedom) if self.blocks else self.seed_sd()
+
     def own_sd(self) -> float:
-        """Standard deviation between the uniform draws themselves, mm: their spread less what seeds add.
+        """Standard deviation between the uniform draws themselves, mm: their spread less what runs add.
 
         By moments, 0 where seeds alone would spread them as much. ValueError below two draws or without a
         repeated run.
@@ -118,7 +160,7 @@ class RunTable:
         Empirical Bayes: normal errors about a normal population. ValueError as own_sd.
         """
         ends, _ = self._drawn()
-        own, seeds = self.own_sd() ** 2, self.seed_sd()[0] ** 2 / self.counts
+        own, seeds = self.own_sd() ** 2, self.run_sd()[0] ** 2 / self.counts
         weight = np.divide(own, own + seeds, out=np.ones_like(seeds), where=own + seeds > 0)
         shrunk: Floats = weight * self.means[:, -1] + (1 - weight) * ends.mean()
         return shrunk
@@ -128,8 +170,8 @@ class RunTable:
         return np.lexsort((self.means[:, -1], self.shrunken().round(9)))
 
     def _drawn(self) -> tuple[Floats, Floats]:
-        """Final errors of the uniform draws, and the variance that seeds add to each."""
-        noise, freedom = self.seed_sd()
+        """Final errors of the uniform draws, and the variance that the noise of runs adds to each."""
+        noise, freedom = self.run_sd()
         drawn = np.array([role == UNIFORM for role in self.roles])
         if drawn.sum() < 2 or not freedom:
             raise ValueError("shrinking needs two uniform draws and a repeated run or more")

@@ -61,7 +61,7 @@ class Study:
     dear: Floats  # (n,) mm
     length: float
     seconds: float  # of the longest training, mean
-    noise_mm: float  # SD between seeds, NaN where no run was repeated
+    noise_mm: float  # SD between runs of one seed, NaN where no run was repeated
     noise_of: tuple[
         float, int
     ]  # its length (the short one where no long run was repeated), degrees of freedom
@@ -98,8 +98,8 @@ def study(
             f"a ranking needs {FEWEST} architectures or more, and {len(dear.archs)} are complete"
         )
     final = dear.means[:, -1]
-    repeated = dear if dear.seed_sd()[1] else short
-    noise, freedom = repeated.seed_sd()
+    repeated = dear if dear.run_sd()[1] else short
+    noise, freedom = repeated.run_sd()
     views = [*_validations(short, dear, rows), *_counts(dear.archs)]
     if scores is not None:
         views += _untrained([scores(arch) for arch in dear.archs])

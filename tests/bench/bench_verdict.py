@@ -1,12 +1,12 @@
 """What it takes to show a gain over the control, before and after comparisons with the best.
 
-    python tests/bench/bench_verdict.py [--noise 0.64] [--gain 1.0] [--races 200] [--shared 0.5]
+    python tests/bench/bench_verdict.py [--noise 0.64] [--gain 1.0] [--races 100] [--shared 0.3]
 
 Before: Bonferroni's t over every row of the table, the noise of the search's own re-runs, three seeds for
 each finalist alike. After, by means: nas/record/best.py, judged by those that were run again, and the race
 of nas/search/race.py; with the table's: the noise of a benchmark table's repeated runs of the same fidelity
 beside the search's own (48 degrees of freedom of 24 architectures with three seeds). By common seeds:
-nas/record/blocks.py, where runs of one seed share half of the noise's variance. The search is one of 20
+proxy_tasks/blocks.py, where runs of one seed share --shared of the noise's variance. The search is one of 20
 proposals and 3 finalists: 20 comparisons, on 8 degrees of freedom with three seeds. In the races, 8 finalists
 are the best by one run of 48 draws of a population with a standard deviation of 1.1 mm, the control is by
 --gain worse than the best finalist, and 27 runs are spent at most. Counts of a simulation: the machine does
@@ -16,17 +16,20 @@ not matter.
       before, own noise            14
       after, own noise              8
       after, with the table's       8
-      after, by common seeds        5
+      after, by common seeds        6
     a single run is still tied with the best of 3 runs when it is worse by as much as
       before                        3.20 mm
       after, own noise              1.77 mm
       after, with the table's       1.55 mm
     100 races of 8 finalists:   gain shown   tied   truly best among them   runs
-      before                         0.13     6.7        1.000                25.9
-      after, by means                0.44     5.5        1.000                25.9
-      the same, table                0.68     5.1        1.000                26.1
-      by common seeds                0.78     3.6        0.980                24.6
-      the same, table                0.81     3.8        1.000                24.5
+      before                         0.20     6.7        1.000                26.0
+      after, by means                0.50     5.7        0.990                26.9
+      the same, table                0.64     5.2        1.000                26.4
+      by common seeds                0.62     4.9        0.990                26.4
+      the same, table                0.71     4.4        1.000                26.6
+
+Where half of the variance is shared: 5 runs of each by common seeds, and the gain is shown in 0.13 of the
+races before, 0.54 by means and 0.80 by common seeds (0.57 and 0.88 with the table).
 """
 
 from __future__ import annotations
@@ -173,7 +176,7 @@ def main() -> None:
     parser.add_argument("--gain", type=float, default=1.0)
     parser.add_argument("--races", type=int, default=200)
     parser.add_argument(
-        "--shared", type=float, default=0.5, help="of the noise's variance, by runs of a seed"
+        "--shared", type=float, default=0.3, help="of the noise's variance, by runs of a seed"
     )
     arguments = parser.parse_args()
     seeds_table(arguments.gain, arguments.noise, arguments.shared)
