@@ -9,6 +9,7 @@ from proxy_tasks.bench import __main__ as door
 from proxy_tasks.bench.naming import best, predicted
 from proxy_tasks.bench.plan import CONTROL
 from proxy_tasks.bench.table import RunTable
+from space import ArchSpec
 from space.specfile import read_spec
 
 ROWS = simulated_rows(24)
@@ -48,6 +49,18 @@ def test_the_command_writes_spec_files_that_a_confirming_table_reads(tmp_path, c
     asked = ["query", "--table", "gpu-5.1G-confirm", "--rows", str(file), "--candidates", *map(str, specs)]
     assert door.main(asked) == 0
     assert "0 of the control, 0, 0 of the candidates" in capsys.readouterr().out
+
+
+def test_the_best_of_longer_runs_are_told_with_their_own_noise(tmp_path, capsys):
+    rows = simulated_rows(8, repeated=0, longer=8)
+    drawn = [ArchSpec.from_dict(r["arch"]) for r in rows if r["length"] == 4]
+    rows += [row(arch, seed, length=4.0) for arch in drawn[:3] for seed in (1, 2)]
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    assert door.main(["query", "--rows", str(file), "--best", "2", "--length", "4"]) == 0
+    told = capsys.readouterr().out.splitlines()[-4:]
+    assert "(6 degrees of freedom), between runs of one seed" in told[0] and "(4)" in told[0]
+    least = min(drawn, key=lambda a: RunTable.of(rows, 4.0).shrunken()[drawn.index(a)])
+    assert least.id in told[2]
 
 
 @pytest.mark.parametrize(

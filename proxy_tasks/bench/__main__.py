@@ -54,8 +54,12 @@ def _parser() -> Parser:
         which.add_argument(
             "--rows", type=a_path, nargs="+", required=True, metavar="FILE", help="files that build wrote"
         )
-    query.add_argument_group("what more").add_argument(
+    more = query.add_argument_group("what more")
+    more.add_argument(
         "--best", type=int, default=0, metavar="N", help="the N of least shrunken validation error"
+    )
+    more.add_argument(
+        "--length", type=float, default=1.0, metavar="X", help="of runs of X times the recipe's (default 1)"
     )
     naming = name.add_argument_group("how many, and where to")
     naming.add_argument("--best", type=int, default=1, metavar="N", help="of the table's draws (default 1)")
@@ -159,7 +163,7 @@ def _query(args: argparse.Namespace) -> int:
     table = _rows(args)
     print(_table(args).text(table))
     if args.best:
-        print(_best(table, args.best))
+        print(_best(table, args.best, args.length))
     return 0
 
 
@@ -172,11 +176,11 @@ def _rows(args: argparse.Namespace) -> list[Row]:
     return table
 
 
-def _best(table: list[Row], count: int) -> str:
+def _best(table: list[Row], count: int, length: float) -> str:
     """The architectures of least shrunken validation error: who deserves to be run again."""
     from proxy_tasks.bench.table import RunTable
 
-    known = RunTable.of(table)
+    known = RunTable.of(table, length)
     shrunk, own = known.shrunken(), known.own_sd()
     lines = [
         f"{_noises(known)}; uniform draws themselves differ by {own:.2f} mm"
