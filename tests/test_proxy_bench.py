@@ -58,6 +58,14 @@ def test_the_longer_runs_can_be_done_first_and_repeat_the_control():
     assert [entry.role for entry in longer[:8]].count("uniform") == 4
 
 
+def test_draws_of_a_part_of_the_space_belong_to_no_tables_population():
+    shallow = list(TABLES["cpu-1.2G-shallow"].entries())
+    assert len({entry.arch for entry in shallow}) == 12
+    assert all(max(entry.arch.depths) <= 6 and 1.176e9 <= entry.arch.macs() <= 1.224e9 for entry in shallow)
+    assert {(entry.role, entry.seed, entry.length) for entry in shallow} == {("shallow", 0, 4.0)}
+    assert not {entry.key for entry in shallow} & {entry.key for entry in TABLES["cpu-1.2G"].entries()}
+
+
 def test_rows_are_merged_by_key_and_a_torn_last_line_is_left_out(tmp_path):
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     rows.append(one, {"key": "a", "value": 1})

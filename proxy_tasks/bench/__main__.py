@@ -124,13 +124,13 @@ def main(argv: list[str] | None = None) -> int:
 def _build(args: argparse.Namespace) -> int:
     from proxy_tasks.bench import rows
     from proxy_tasks.bench.building import Work, outcomes
-    from proxy_tasks.bench.plan import LongerPlan, TablePlan, TuningPlan
+    from proxy_tasks.bench.plan import DrawsPlan, LongerPlan, TablePlan, TuningPlan
 
     part, of = _part(args.part)
     if args.workers < 1 or args.minutes < 0:
         raise ValueError(f"{args.workers} workers and {args.minutes:g} minutes: 1 or more, and not below 0")
     plan, known = _table(args), args.known or []
-    if args.test is None and not isinstance(plan, TablePlan | TuningPlan | LongerPlan):
+    if args.test is None and not isinstance(plan, TablePlan | TuningPlan | LongerPlan | DrawsPlan):
         raise ValueError(f"{args.table} is decided on people of another data set: name it with --test")
     entries = list(plan.entries())
     there = {row["key"] for row in rows.read(args.out, *known)}

@@ -109,6 +109,28 @@ class LongerPlan:
         return listing(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class DrawsPlan:
+    """Exactly uniform architectures of a part of the space, one seed each: what is it like there?"""
+
+    budget: str
+    space: Space
+    proxy: Proxy
+    count: int
+    role: str  # no table's population: rows of both may be read together
+    length: float = 1.0
+
+    def entries(self) -> Iterator[Entry]:
+        """Every run, in the order in which they are to be done."""
+        feasible = FeasibleSet(self.space, Budget.parse(self.budget, tolerance=TOLERANCE))
+        for arch in feasible.draw(self.count, np.random.default_rng(DRAWS_SEED)):
+            yield Entry(arch, self.role, 0, self.proxy, self.length)
+
+    def text(self, rows: Iterable[Row]) -> str:
+        """What is there, the best first."""
+        return listing(rows)
+
+
 _REFERENCES = ("resnet34", "resnet18", "jmlr-searched")
 
 
@@ -211,6 +233,7 @@ _CPU_TABLE = TablePlan("cpu-1.2G", "1.2GFLOPs", SMALL, singles=120, repeated=24,
 TABLES: dict[str, Plan] = {
     "cpu-1.2G": _CPU_TABLE,
     "cpu-1.2G-longer": LongerPlan(_CPU_TABLE),
+    "cpu-1.2G-shallow": DrawsPlan("1.2GFLOPs", Space(max_depth=6), SMALL, 12, "shallow", length=4.0),
     "cpu-1.2G-tuning": TuningPlan(CONTROL, TUNED),
     "cpu-1.2G-confirm": ConfirmPlan(SMALL, CONTROL, FIRST_ROUND, runs=8, level=0.975),
     "cpu-1.2G-steady-confirm": ConfirmPlan(
