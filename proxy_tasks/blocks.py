@@ -1,7 +1,7 @@
 """Runs of several architectures on common seeds: what a seed does to all of them is taken out.
 
 Runs with one seed see the same samples in the same order, and their errors go together: of the variance of a
-difference between two architectures a third or more is gone where both were run with the same seeds
+difference between two architectures a quarter to a half is gone where both were run with the same seeds
 (docs/evidence.md). So the L_error of architecture a with seed s is taken as
 
     y_as = m_a + b_s + e_as
