@@ -54,6 +54,21 @@ def test_what_a_seed_does_to_all_is_taken_out_of_means_and_noise():
     assert moved.seed_effects()[:, -1].std() ** 2 == pytest.approx(own)
 
 
+def test_the_lucky_run_of_a_candidate_tells_neither_of_its_seed_nor_of_the_noise():
+    rows = [r for r in simulated_rows(60, repeated=12, noise_mm=0.3) if r["seed"] < 3]
+    plain = RunTable.of(rows)
+    arch = plain.archs[40]  # of a single run
+    (first,) = (r for r in rows if ArchSpec.from_dict(r["arch"]) == arch)
+    shifted([first], {0: -5.0})
+    again = [row(arch, seed, "candidate", noise_mm=0.3) for seed in (0, 1, 2, 1000)][1:]
+    named = RunTable.of([*rows, *again])
+    assert named.roles[40] == "uniform" and named.chosen_by == {(arch.id, 0)}
+    assert named.effect(0)[-1] == pytest.approx(plain.effect(0)[-1], abs=0.1)
+    assert named.run_sd()[0] == pytest.approx(plain.run_sd()[0], rel=0.1)
+    assert named.seed_sd()[0] == pytest.approx(plain.seed_sd()[0], rel=0.1)
+    assert named.counts[40] == 4 and named.means[40, -1] < plain.means[40, -1], "it counts in the mean"
+
+
 def test_without_common_seeds_means_are_plain_and_the_noise_is_that_of_seeds():
     rows = [r for r in simulated_rows(12, repeated=3) if r["role"] == "control" or r["seed"] == 0]
     table = RunTable.of(rows)

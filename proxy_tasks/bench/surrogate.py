@@ -221,7 +221,7 @@ def part(table: RunTable, at: NDArray[np.int64]) -> RunTable:
     archs = tuple(table.archs[i] for i in at)
     return RunTable(
         table.proxy, table.data, table.length, archs, tuple(table.roles[i] for i in at),
-        {a.id: table.curves[a.id] for a in archs}, table.epochs, table.seconds[at],
+        {a.id: table.curves[a.id] for a in archs}, table.chosen_by, table.epochs, table.seconds[at],
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Runs of one architecture differ by their seed alone, so what they deviate from t
 the whole curve at a time: an error early in a run and one at its end go together. A part of it is the
 seed's own and falls on every architecture that is run with it (proxy_tasks/blocks.py): it is taken out of the
 means, so that architectures that were run with unlike seeds can be compared, and what is left is the noise
-between runs of one seed. What disturbs a time makes
+between runs of one seed. The run of a draw that made it a candidate was lucky, and tells of neither. What disturbs a time makes
 it longer (other work, a pause), so a run counts as its intervals times the least of them, and of several runs
 the least counts. tests/test_bench_table.py
 """
@@ -25,6 +25,7 @@ from space.arch import ArchSpec
 
 SCORE = "l_error_mm"
 UNIFORM = "uniform"  # what an architecture is once it was drawn, whatever it was run for later
+CANDIDATE = "candidate"  # of a run on fresh seeds: proxy_tasks/bench/confirm.py
 Floats = NDArray[np.float64]
 
 
@@ -38,6 +39,7 @@ class RunTable:
     archs: tuple[ArchSpec, ...]
     roles: tuple[str, ...]
     curves: dict[str, dict[int, Floats]]  # by architecture's id and seed: (v,) mm
+    chosen_by: frozenset[tuple[str, int]]  # runs that made a draw a candidate: lucky ones, and no fair sample
     epochs: Floats  # (v,)
     seconds: Floats  # (n,) of a whole undisturbed run
 
@@ -62,12 +64,16 @@ class RunTable:
         if len(blocks := sorted({arch.block for arch in archs.values()})) > 1:
             raise ValueError(f"the table mixes blocks: {', '.join(blocks)}")
         order = list(archs)
+        candidates = {key for key in order if {UNIFORM, CANDIDATE} <= set(roles[key])}
+        chosen_by = set()
         curves: dict[str, dict[int, Floats]] = {key: {} for key in order}
         seconds: dict[str, list[float]] = {key: [] for key in order}
         for r in done:
             key = ArchSpec.from_dict(r["arch"]).id
             curves[key][r["seed"]] = np.array([point[SCORE] for point in r["curve"]], dtype=np.float64)
             seconds[key].append(_undisturbed(r))
+            if key in candidates and r["role"] == UNIFORM:
+                chosen_by.add((key, r["seed"]))
         return cls(
             proxy=done[0]["proxy"],
             data=done[0]["data"],
@@ -75,6 +81,7 @@ class RunTable:
             archs=tuple(archs[key] for key in order),
             roles=tuple(UNIFORM if UNIFORM in roles[key] else roles[key][0] for key in order),
             curves=curves,
+            chosen_by=frozenset(chosen_by),
             epochs=np.array([point["epochs"] for point in done[0]["curve"]]),
             seconds=np.array([min(seconds[key]) for key in order]),
         )
@@ -87,7 +94,14 @@ class RunTable:
     @cached_property
     def blocks(self) -> Blocks | None:
         """What each seed does to all architectures; None where no two have two seeds in common."""
-        return fit((key, seed, curve) for key, runs in self.curves.items() for seed, curve in runs.items())
+        return fit((key, seed, curve) for key, runs in self._fair().items() for seed, curve in runs.items())
+
+    def _fair(self) -> dict[str, dict[int, Floats]]:
+        """The curves of runs that nobody was chosen by."""
+        return {
+            key: {seed: curve for seed, curve in runs.items() if (key, seed) not in self.chosen_by}
+            for key, runs in self.curves.items()
+        }
 
     def effect(self, seed: int) -> Floats:
         """(v,) mm that a seed adds to every architecture's curve; 0 where that is not known."""
@@ -117,7 +131,7 @@ class RunTable:
         if self.blocks:
             left = self.blocks.residuals
             return left * math.sqrt(len(left) / self.blocks.freedom)
-        found = [_deviations(list(each.values())) for each in self.curves.values() if len(each) > 1]
+        found = [_deviations(list(each.values())) for each in self._fair().values() if len(each) > 1]
         return np.concatenate(found) if found else np.zeros((0, len(self.epochs)))
 
     def seed_effects(self) -> Floats:
@@ -131,7 +145,7 @@ class RunTable:
 
     def seed_sd(self) -> tuple[float, int]:
         """Standard deviation from seed to seed of the final error, mm, pooled; and its degrees of freedom."""
-        several = [c for c in self.curves.values() if len(c) > 1]
+        several = [c for c in self._fair().values() if len(c) > 1]
         freedom = sum(len(c) - 1 for c in several)
         if not freedom:
             return math.nan, 0
