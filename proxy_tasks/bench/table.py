@@ -4,9 +4,10 @@ Runs of one architecture differ by their seed alone, so what they deviate from t
 the whole curve at a time: an error early in a run and one at its end go together. A part of it is the
 seed's own and falls on every architecture that is run with it (proxy_tasks/blocks.py): it is taken out of the
 means, so that architectures that were run with unlike seeds can be compared, and what is left is the noise
-between runs of one seed. The run of a draw that made it a candidate was lucky, and tells of neither. What disturbs a time makes
-it longer (other work, a pause), so a run counts as its intervals times the least of them, and of several runs
-the least counts. tests/test_bench_table.py
+between runs of one seed. The run of a draw that made it a candidate was lucky, and tells of neither.
+
+What disturbs a time makes it longer (other work, a pause), so a run counts as its intervals times the least
+of them, and of several runs the least counts. tests/test_bench_table.py
 """
 
 from __future__ import annotations
