@@ -111,3 +111,20 @@ def test_no_round_begins_while_a_run_of_the_control_is_under_way():
     records = runs(RESNET, "control", [95.0, 95.1, 94.9]) + runs(ARCHS[0], "repeat", [94.9])
     records.append(record(RESNET, 0, role="control", seed=9, state="running"))
     assert next_repeats(records, "mini", ARCHS[:1], seeds=5, seed=0, control=RESNET) == []
+
+
+def test_the_control_is_run_with_the_seeds_that_others_were_run_again_with():
+    """Its run with the first runs' seed pairs with nobody's, and is not counted as one that does."""
+    records = [record(a, 50.0) for a in ARCHS[:2]]
+    records += [record(RESNET, 50.4 + s / 10, role="control", seed=s) for s in range(3)]
+    records += [record(a, 50.2 + s / 10, role="repeat", seed=s) for a in ARCHS[:2] for s in (1, 2)]
+    wanted = next_repeats(records, "mini", ARCHS[:2], seeds=3, seed=0, control=RESNET, slots=3)
+    assert [(w.arch, w.seed) for w in wanted] == [(a, 3) for a in ARCHS[:2]], "it has two pairs, as they have"
+    records += [record(ARCHS[0], 50.1, role="repeat", seed=3)]
+    wanted = next_repeats(records, "mini", ARCHS[:2], seeds=4, seed=0, control=RESNET, slots=2)
+    assert [(w.role, w.seed) for w in wanted if w.role == "control"] == [("control", 3)]
+    known = [record(a, 50.0, role="known", seed=s) for a in ARCHS[:2] for s in range(3)]
+    known += [record(RESNET, 50.4 + s / 10, role="control", seed=s) for s in range(3)]
+    known += [record(a, 50.2 + s / 10, role="repeat", seed=s) for a in ARCHS[:2] for s in (3, 4)]
+    wanted = next_repeats(known, "mini", ARCHS[:2], seeds=3, seed=0, control=RESNET, slots=2)
+    assert [(w.role, w.seed) for w in wanted if w.role == "control"] == [("control", s) for s in (3, 4)]

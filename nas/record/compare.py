@@ -25,7 +25,7 @@ from proxy_tasks.blocks import Blocks, Run, fit, sharper
 
 ALPHA = among.ALPHA
 AT_A_LOOK = (
-    0.01  # in place of it while runs are still handed out: who looks often and drops at 5 % errs more often
+    0.01  # while runs are still handed out: who looks often and drops at 5 % each time errs more often
 )
 
 

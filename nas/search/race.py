@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import fmean
 
 from nas.record.compare import AT_A_LOOK, compare
@@ -135,12 +136,8 @@ def _free(
     """Seeds that `arch` was not trained with, those of `first` before others."""
     used = {r.seed for r in records if r.arch == arch and r.fidelity == fidelity}
     chosen = sorted(first - used)[:wanted]
-    return (
-        chosen
-        + [s for s in free_seeds(records, fidelity, arch, seed, 2 * wanted) if s not in chosen][
-            : wanted - len(chosen)
-        ]
-    )
+    others = (s for s in free_seeds(records, fidelity, arch, seed, 2 * wanted) if s not in chosen)
+    return [*chosen, *islice(others, wanted - len(chosen))]
 
 
 def _where_it_separates(
