@@ -131,7 +131,7 @@ def explain(
 
 
 def _paired(selection: Selection) -> str:
-    """By common seeds the gain is not the difference of the means in the table, so it is said."""
+    """By common seeds errors are those at the average seed, not the plain means of the runs: it is said."""
     if selection.paired_sd_mm is None:
         return ""
     return f"; compared on common seeds, where it is {selection.paired_sd_mm:.2f} mm"

@@ -5,9 +5,9 @@ those that the noise no longer excuses are dropped (the racing of Maron & Moore 
 with comparisons with the best at 1 % in place of Hoeffding's bound: there are many
 looks, and 5 % at each would cost the answer its 95 %), and what is left of
 `seeds` runs for each goes where it separates most: every second run to the leader or
-the control, whichever has fewer, the others to the tied one with the fewest. All take
-the same seeds in the same order, and are compared by what they have in common
-(proxy_tasks/blocks.py). Of 8 finalists with 3 seeds each, one 1 mm better than the
+the control, whichever has fewer, the others to the tied one with the fewest. The
+control takes the seeds that others were run again with, and all are compared by what
+they have in common (proxy_tasks/blocks.py). Of 8 finalists with 3 seeds each, one 1 mm better than the
 control at a noise of 0.64 mm, of whose variance runs of a seed share 0.3, is shown to
 be so in 6 races of 10 (8 where they share half); by means it is in 5, and with 3 seeds
 for each alike and Bonferroni's comparisons in 2 (tests/bench/bench_verdict.py).

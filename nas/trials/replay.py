@@ -5,10 +5,10 @@
 
 An architecture of the table gives the recorded curve of that seed, or for another seed its mean with what
 seeds do to all architectures alike and with the deviations of a recorded run (proxy_tasks/bench/table.py);
-any other the surrogate's curve (proxy_tasks/bench/surrogate.py) with the same two. Both are of whole curves,
-from the first validation to the last. Seconds are recorded ones or those
-of a cost model, and nothing waits for them. A surrogate is smoother than the truth: what a search finds here
-is as good as `python -m proxy_tasks.bench surrogate` says, and no result of its own.
+any other the surrogate's curve (proxy_tasks/bench/surrogate.py) with the same two. Both are of whole
+curves, from the first validation to the last. Seconds are recorded ones or those of a cost model, and
+nothing waits for them. A surrogate is smoother than the truth: what a search finds here is as good as
+`python -m proxy_tasks.bench surrogate` says, and no result of its own.
 tests/test_trials_replay.py
 """
 

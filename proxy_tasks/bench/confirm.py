@@ -16,6 +16,7 @@ import numpy as np
 
 from proxy_tasks.bench.rows import Row
 from proxy_tasks.bench.run import Entry
+from proxy_tasks.bench.table import CANDIDATE
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec
 
@@ -64,7 +65,7 @@ class ConfirmPlan:
         """Every run, seed by seed, so that what is there at any moment can be compared."""
         for seed in range(self.first_seed, self.first_seed + self.runs):
             for arch in (self.control, *self.candidates):
-                role = "control" if arch == self.control else "candidate"
+                role = "control" if arch == self.control else CANDIDATE
                 yield Entry(arch, role, seed, self.proxy, self.length)
 
     def text(self, rows: Iterable[Row]) -> str:
