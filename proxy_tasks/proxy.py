@@ -171,6 +171,17 @@ class Proxy:
             least_steps=math.ceil(self.least_steps * factor),
         )
 
+    def is_longer(self, other: str, factor: float) -> bool:
+        """Whether this is `longer(factor)` of the proxy of that id; a factor of 1 is the proxy itself."""
+        if factor == 1:
+            return self.id == other
+        shorter = self.replace(
+            name=self.name.removesuffix(f"x{factor:g}"),
+            epochs=max(1, math.floor(self.epochs / factor)),
+            least_steps=math.floor(self.least_steps / factor),
+        )
+        return shorter.id == other and shorter.longer(factor) == self
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values; without the list of people where there is none, as before there was one."""
         values = dataclasses.asdict(self)

@@ -75,6 +75,16 @@ def test_the_presets_are_what_they_write(proxy):
     assert proxy.longer(1.5).name == f"{proxy.name}x1.5" and proxy.longer(1e6).epochs == proxy.epochs * 10**6
 
 
+@pytest.mark.parametrize("factor", [2, 4, 1.5])
+def test_a_longer_proxy_knows_what_it_is_longer_than(factor):
+    short = PROXIES["mini"].replace(epochs=4, least_steps=10)
+    longer = short.longer(factor)
+    assert longer.is_longer(short.id, factor) and short.is_longer(short.id, 1)
+    assert not longer.is_longer(short.id, factor + 1) and not longer.is_longer(short.id, 1)
+    assert not longer.replace(lr=1.0).is_longer(short.id, factor), "all settings count"
+    assert not longer.replace(name="mini").is_longer(short.id, factor)
+
+
 VALUES = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
 )

@@ -12,6 +12,7 @@ from nas.record.run_dir import RunError
 from nas.record.select import select
 from nas.record.store import KNOWN, Store
 from nas.search.known import enter, read
+from nas.search.plan import proxy_named
 from nas.status import status
 from proxy_tasks.bench.plan import TABLES
 from space import ArchSpec, Budget, FeasibleSet, Space
@@ -60,6 +61,17 @@ def test_a_tables_runs_are_read_where_they_compare(file, rows):
         read(file, PROXY.replace(name="mini"), feasible())
     with pytest.raises(ValueError, match="neither a run directory nor a table"):
         read("nowhere", PROXY, feasible())
+
+
+def test_a_tables_longer_runs_are_of_the_longer_proxy(rows, tmp_path):
+    both = [*rows, *(row | {"key": row["key"] + "x4", "length": 4.0} for row in rows[:5])]
+    file = str(write_rows(tmp_path / "rows.jsonl", both))
+    longer = proxy_named("cpu-1.2G-longer")
+    assert longer == PROXY.longer(4)
+    assert len(read(file, longer, feasible()).runs) == 5
+    assert len(read(file, PROXY, feasible()).runs) == len(rows)
+    with pytest.raises(ValueError, match=rf"no complete run.*there: {PROXY.id}, {PROXY.id} x4\)"):
+        read(file, PROXY.longer(2), feasible())
 
 
 def test_runs_of_another_set_or_other_data_are_refused(file, tmp_path):

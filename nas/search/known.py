@@ -16,6 +16,8 @@ from typing import Any
 
 from nas.record.run_dir import RunDir, RunError
 from nas.record.store import KNOWN, Store
+from proxy_tasks.bench import rows as table_rows
+from proxy_tasks.bench.rows import Row
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec, FeasibleSet
 from space.plan import OUTPUTS
@@ -98,10 +100,9 @@ def _of_a_search(path: Path, proxy: Proxy) -> tuple[str, list[KnownRun], set[str
 
 
 def _of_a_table(path: Path, proxy: Proxy) -> tuple[str, list[KnownRun], set[str]]:
-    from proxy_tasks.bench import rows as table_rows
-
+    """A table's longer runs are those of the longer proxy."""
     rows = [r for r in table_rows.read(path) if r["status"] == "complete" and r["l_error_mm"] is not None]
-    own = [r for r in rows if r["proxy"] == proxy.id and r["length"] == 1]
+    own = [r for r in rows if proxy.is_longer(r["proxy"], r["length"])]
     runs = [
         KnownRun(
             ArchSpec.from_dict(r["arch"]), "", r["seed"], r["l_error_mm"],
@@ -109,7 +110,11 @@ def _of_a_table(path: Path, proxy: Proxy) -> tuple[str, list[KnownRun], set[str]
         )
         for r in own
     ]  # fmt: skip
-    return own[0]["data"] if own else "", runs, {r["proxy"] for r in rows}
+    return own[0]["data"] if own else "", runs, {_fidelity(r) for r in rows}
+
+
+def _fidelity(row: Row) -> str:
+    return row["proxy"] + (f" x{row['length']:g}" if row["length"] != 1 else "")
 
 
 def enter(store: Store, sources: Sequence[Source], proxy: Proxy, data: str, outputs: int = OUTPUTS) -> None:

@@ -121,7 +121,7 @@ def resolve(
         )
     budget = Budget.parse(config.budget, config.tolerance)
     space = Space.from_dict({**config.space, "outputs": outputs})
-    proxy = proxy or _proxy_named(config.proxy or ("mini" if small else "short"))
+    proxy = proxy or proxy_named(config.proxy or ("mini" if small else "short"))
     window = FeasibleSet(space, budget)
     control, name = find_control(window)
     feasible = window.within(Caps.parse(_caps(config), control, table, outputs))
@@ -184,14 +184,16 @@ def _longer(proxy: Proxy, factor: float) -> Proxy:
     return proxy if factor == 1 else proxy.longer(factor)
 
 
-def _proxy_named(text: str) -> Proxy:
+def proxy_named(text: str) -> Proxy:
     """What `find_proxy` knows, or that of a benchmark table by the table's name."""
     if text in PROXIES or Path(text).exists():
         return find_proxy(text)
-    from proxy_tasks.bench.plan import TABLES, TablePlan  # and with it torch
+    from proxy_tasks.bench.plan import TABLES, LongerPlan, TablePlan  # and with it torch
 
-    table = TABLES.get(text)
-    return table.proxy if isinstance(table, TablePlan) else find_proxy(text)
+    found = TABLES.get(text)
+    if isinstance(found, LongerPlan):
+        return found.table.proxy.longer(found.table.length)
+    return found.proxy if isinstance(found, TablePlan) else find_proxy(text)
 
 
 def find_arch(text: str, feasible: FeasibleSet) -> ArchSpec:
