@@ -182,6 +182,11 @@ def test_the_command_prints_what_each_model_errs_by(tmp_path, capsys):
     assert lines[0].startswith("15 architectures, 24 runs")
     assert sum("RMSE" in line and "tau" in line for line in lines) == 8
     assert "5 of 6 validations known" in lines[-2] and "the noise of a single run is" in lines[-1]
+    longer = [r | {"key": r["key"] + "x4", "length": 4.0} for r in simulated_rows(13, repeated=3)]
+    write_rows(file, [*simulated_rows(14, repeated=3), *longer])
+    assert main(["surrogate", "--length", "4", "--rows", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("14 architectures, 23 runs of") and ", 4 times as long\n" in said
 
 
 def test_an_architecture_stays_a_draw_whatever_it_was_run_for_later():

@@ -54,12 +54,17 @@ def _parser() -> Parser:
         which.add_argument(
             "--rows", type=a_path, nargs="+", required=True, metavar="FILE", help="files that build wrote"
         )
+        if each in (query, surrogate):
+            which.add_argument(
+                "--length",
+                type=float,
+                default=1.0,
+                metavar="X",
+                help="of runs of X times the recipe's steps (default 1)",
+            )
     more = query.add_argument_group("what more")
     more.add_argument(
         "--best", type=int, default=0, metavar="N", help="the N of least shrunken validation error"
-    )
-    more.add_argument(
-        "--length", type=float, default=1.0, metavar="X", help="of runs of X times the recipe's (default 1)"
     )
     naming = name.add_argument_group("how many, and where to")
     naming.add_argument("--best", type=int, default=1, metavar="N", help="of the table's draws (default 1)")
@@ -225,8 +230,9 @@ def _surrogate(args: argparse.Namespace) -> int:
     from proxy_tasks.bench.surrogate import KINDS, out_of_sample
     from proxy_tasks.bench.table import RunTable
 
-    table = RunTable.of(_rows(args))
-    print(f"{len(table.archs)} architectures, {table.counts.sum()} runs of {table.proxy}")
+    table = RunTable.of(_rows(args), args.length)
+    longer = f", {args.length:g} times as long" if args.length != 1 else ""
+    print(f"{len(table.archs)} architectures, {table.counts.sum()} runs of {table.proxy}{longer}")
     print("by 10-fold cross-validation over architectures; tau is Kendall's")
     for kind, validations in itertools.product(KINDS, (0, *range(1, len(table.epochs), 2))):
         found = out_of_sample(table, kind, validations=validations)
