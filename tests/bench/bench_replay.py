@@ -1,8 +1,8 @@
 """What each strategy pays on a table of trained networks, and how good an answer it has by then.
 
     python tests/bench/bench_replay.py docs/evidence/cpu-1.2G.jsonl [--table cpu-1.2G] [--replays 100]
-        [--most 48] [--strategies random,tpe] [--schedulers none,asha] [--starts told,cold,warm20]
-        [--within 0.005] [--results FILE]
+        [--length 1] [--most 48] [--strategies random,tpe] [--schedulers none,asha]
+        [--starts told,cold,warm20] [--within 0.005] [--results FILE]
 
 A replay is a search through the driver, the samplers, the rungs and the store of nas.search, on the table and
 a surrogate of it (nas/trials/replay.py), from the control's three runs to the end of `--most` proposals. Paid
@@ -174,6 +174,7 @@ def main() -> None:
     parser.add_argument(
         "--table", default="cpu-1.2G", choices=[k for k, v in TABLES.items() if isinstance(v, TablePlan)]
     )
+    parser.add_argument("--length", type=float, default=1.0, help="of the table's runs (default 1)")
     parser.add_argument("--replays", type=int, default=100)
     parser.add_argument("--most", type=int, default=48)
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
@@ -186,7 +187,8 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     plan_of = TABLES[arguments.table]
     assert isinstance(plan_of, TablePlan)
-    table = RunTable.of(table_rows.read(*arguments.rows))
+    table = RunTable.of(table_rows.read(*arguments.rows), arguments.length)
+    proxy = plan_of.proxy if arguments.length == 1 else plan_of.proxy.longer(arguments.length)
     for kind in KINDS:
         found = out_of_sample(table, kind)
         print(f"{kind}: RMSE {found.rmse_mm:.2f} mm out of sample (the mean of all {found.constant_mm:.2f}), "
@@ -197,11 +199,12 @@ def main() -> None:
         kind,
         arguments.within,
         arguments.most,
+        *([arguments.length] if arguments.length != 1 else []),
     ]
     digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
     replay = Replay([str(file) for file in arguments.rows], kind)
     config = SearchConfig(plan_of.budget, tolerance=0.02, trials=arguments.most, finalists=1)
-    plan = resolve(config, gpus=0, proxy=plan_of.proxy)
+    plan = resolve(config, gpus=0, proxy=proxy)
     best, share = best_mm(Surrogate.fit(table, kind), table, plan)
     print(f"by the {kind}: best {best:.2f} mm, control {replay.expected_mm(plan.control, plan.proxy):.2f}, "
           f"{share:.2%} of uniform draws within 0.5 % of the best")  # fmt: skip
