@@ -142,11 +142,12 @@ def _rows(arguments: argparse.Namespace) -> int:
     from nas.record.rows import rows
     from nas.record.run_dir import RunDir
     from nas.record.store import Store
+    from proxy_tasks.bench.plan import kept_as
 
     if arguments.run is None:
         raise ValueError("--rows are those of one search: name its folder")
     data = RunDir(arguments.run).read().get("data", {}).get("fingerprint", "")
-    for row in rows(Store.open(arguments.run).records(), data):
+    for row in rows(Store.open(arguments.run).records(), data, kept_as()):
         print(json.dumps(row, separators=(",", ":")))
     return 0
 

@@ -9,6 +9,8 @@ from finished_search import CONTROL, SMALL, WIDER, write
 from nas.record.rows import rows
 from nas.record.store import Store
 from nas.status import main
+from proxy_tasks.bench.plan import TABLES, kept_as
+from proxy_tasks.bench.run import Entry
 from proxy_tasks.bench.table import RunTable
 
 
@@ -43,6 +45,16 @@ def test_runs_from_elsewhere_and_those_without_a_score_are_no_rows(run):
     record = Store.open(run).records()[0]
     others = [dataclasses.replace(record, role="known"), dataclasses.replace(record, l_error_mm=None)]
     assert rows(others) == []
+
+
+def test_a_table_keeps_its_longer_runs_under_its_own_proxy(run):
+    table = TABLES["cpu-1.2G"].proxy
+    record = next(r for r in Store.open(run).records() if r.role == "proposal")
+    (row,) = rows([dataclasses.replace(record, fidelity=table.longer(4).id)], "faces", kept_as())
+    assert (row["proxy"], row["length"]) == (table.id, 4.0)
+    assert row["key"] == Entry(record.arch, "proposal", record.seed, table, 4.0).key
+    (row,) = rows([record], "faces", kept_as())
+    assert (row["proxy"], row["length"]) == (record.fidelity, 1.0)
 
 
 def test_the_command_prints_a_line_a_run(run, capsys):

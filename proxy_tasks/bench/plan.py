@@ -252,3 +252,9 @@ TABLES: dict[str, Plan] = {
     "mini-tuning": TuningPlan(REFERENCES["resnet34"], TUNED_MINI),
     "cpu-1.2G-table1": AblationPlan(SMALL, CONTROL, SEARCHED),
 }
+
+
+def kept_as() -> dict[str, tuple[str, float]]:
+    """The fidelities that a table keeps as longer runs of its proxy: its id, and times how long."""
+    tables = [plan.table for plan in TABLES.values() if isinstance(plan, LongerPlan)]
+    return {each.proxy.longer(each.length).id: (each.proxy.id, each.length) for each in tables}
