@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from space.commandline import Parser
 
 
+REFERENCE_ROLES = ("resnet18", "jmlr-searched")
+ORIGINS = {  # what a picture calls a role of rows
+    UNIFORM: "uniform draws",
+    "shallow": "draws of few blocks",
+    "proposal": "proposals of a search",
+}
+
+
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("reports.evidence", __doc__)
@@ -60,9 +68,9 @@ def _run(args: argparse.Namespace) -> int:
         _require_file(path)
     looks = [look for each in args.confirmed for look in _looks(each, args.candidates)]
     table = rows.read(*args.rows)
-    population, longer = Population.of(RunTable.of(table)), Longer.of(table)
-    write_png(args.out, png(draw_evidence(population, looks, longer)), "--out")
-    print("\n".join([population.text(), *([longer.text()] if longer else [])]))
+    population, longer, origins = Population.of(RunTable.of(table)), Longer.of(table), Origins.of(table)
+    write_png(args.out, png(draw_evidence(population, looks, longer, origins)), "--out")
+    print("\n".join(each.text() for each in (population, longer, origins) if each))
     return 0
 
 
@@ -93,7 +101,7 @@ def _looks(text: str, candidates: Sequence[str]) -> list[Look]:
     if not gains:
         raise ValueError(plan.text(found))
     how = f"{plan.proxy.epochs * plan.length:g} epochs, {{}} seeds, {100 * plan.level:g} %"
-    return [Look(f"{gain.arch.id.replace('_', chr(10))}\n{how.format(gain.runs)}", gain) for gain in gains]
+    return [Look(f"{gain.arch.id}\n{how.format(gain.runs)}", gain) for gain in gains]
 
 
 def _require_file(path: Path) -> None:
@@ -181,6 +189,49 @@ class Longer:
             f"{self.long_mm.min():.2f} to {self.long_mm.max():.2f} mm{spread}{noise}; tau with the shorter "
             f"runs {tau(self.short_mm, self.long_mm):+.2f}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Who chose the architectures that were trained longest: final validation errors by role, mm.
+
+    An origin of one architecture alone is left out.
+    """
+
+    times: float  # as long
+    groups: dict[str, Floats]  # by role, sorted; an architecture counts once, by the mean of its runs
+    control_mm: float
+    sd_mm: float  # between runs of one seed
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Origins | None:
+        """None where all that were trained longer are of one origin, or the control was not."""
+        rows = list(rows)
+        lengths = {float(row["length"]) for row in rows if is_complete(row)}
+        if len(lengths) < 2:
+            return None
+        table, shortest = RunTable.of(rows, max(lengths)), min(lengths)
+        groups: dict[str, list[float]] = {}
+        for role, error in zip(table.roles, table.means[:, -1], strict=True):
+            groups.setdefault(role, []).append(float(error))
+        control = groups.pop("control", None)
+        chosen = [role for role, errors in groups.items() if role not in REFERENCE_ROLES and len(errors) > 1]
+        found = {role: np.sort(np.array(groups[role])) for role in chosen}
+        if control is None or len(found) < 2:
+            return None
+        return cls(table.length / shortest, found, control[0], table.run_sd()[0])
+
+    def labels(self) -> list[str]:
+        """How many of each origin, in words."""
+        return [f"{len(errors)} {ORIGINS.get(role, role)}" for role, errors in self.groups.items()]
+
+    def text(self) -> str:
+        """What the panel shows, in a line."""
+        said = "; ".join(
+            f"{label} {errors.mean():.2f} ({errors[0]:.2f} to {errors[-1]:.2f})"
+            for label, errors in zip(self.labels(), self.groups.values(), strict=True)
+        )
+        return f"{self.times:g} times as long, mean and range, mm: the control {self.control_mm:.2f}; {said}"
 
 
 def _interval(values: Floats) -> tuple[float, float, float]:

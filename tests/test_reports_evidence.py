@@ -66,9 +66,7 @@ def test_longer_runs_of_the_same_architectures_have_a_panel_of_their_own(table, 
     control = [row for row in rows.read(table) if row["role"] == "control"]
     for row in [*drawn, *control]:
         end = row["l_error_mm"] - 10 if row["role"] == "uniform" else 40 + 0.5 * row["seed"]
-        point = {"epochs": 12.0, "seconds": 4.0, "l_error_mm": end}
-        longer = {"key": row["key"] + "long", "length": 4.0, "l_error_mm": end, "curve": [point]}
-        rows.append(table, {**row, **longer})
+        _add_longer(table, row, row["role"], end)
     capsys.readouterr()
     assert evidence.main(["--rows", str(table), "--out", str(out)]) == 0
     said = capsys.readouterr().out.splitlines()[-1]
@@ -96,3 +94,29 @@ def test_a_request_that_cannot_be_meant_is_refused(table, words, why, tmp_path, 
     assert evidence.main(["--rows", str(table), *words]) == 2
     assert why in capsys.readouterr().err
     assert not (tmp_path / "x.png").exists()
+
+
+def test_longer_runs_of_several_origins_are_told_apart(table, tmp_path, capsys):
+    for row in rows.read(table):
+        if row["role"] in ("uniform", "control"):
+            end = 44 if row["role"] == "uniform" else 42.5
+            _add_longer(table, row, row["role"], end + 0.1 * row["seed"])
+    out, alone = tmp_path / "evidence.png", tmp_path / "alone.png"
+    assert evidence.main(["--rows", str(table), "--out", str(alone)]) == 0
+    assert "proposals" not in capsys.readouterr().out
+    last = next(row for row in rows.read(table) if row["role"] == "uniform")
+    drawn = TABLES["cpu-1.2G-shallow"].entries()
+    for entry, end in zip(drawn, (42.0, 42.5, 43.0), strict=False):
+        _add_longer(table, {**last, "key": entry.key, "arch": entry.arch.to_dict()}, "proposal", end)
+    assert evidence.main(["--rows", str(table), "--out", str(out)]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("4 times as long, mean and range, mm: the control 42.60; 12 uniform draws 44.00")
+    assert said.endswith("3 proposals of a search 42.50 (42.00 to 43.00)")
+    width = [int.from_bytes(path.read_bytes()[16:20], "big") for path in (out, alone)]
+    assert width[0] > 1.4 * width[1], "a panel of its own"
+
+
+def _add_longer(table, row, role, end):
+    point = {"epochs": 12.0, "seconds": 4.0, "l_error_mm": end}
+    changed = {"key": row["key"] + "long", "length": 4.0, "l_error_mm": end, "curve": [point], "role": role}
+    rows.append(table, {**row, **changed})

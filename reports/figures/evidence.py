@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import ALL, BEST, CONTROL, PRUNED, SECOND, few_ticks, panels, styled
+from reports.figures.style import ALL, BEST, CONTROL, PRUNED, SECOND, as_label, few_ticks, panels, styled
 
 if TYPE_CHECKING:
-    from reports.evidence import Longer, Look, Population
+    from reports.evidence import Longer, Look, Origins, Population
 
 _NAMES = {
     "control": "ResNet-34, scaled",
@@ -22,18 +22,28 @@ _NAMES = {
 _COLOURS = {"control": CONTROL, "resnet18": PRUNED, "jmlr-searched": SECOND}
 
 
-def draw_evidence(population: Population, looks: Sequence[Look], longer: Longer | None = None) -> Figure:
-    """The draws' distribution with the references; beside it gains on fresh seeds and longer runs, if any."""
-    count = 1 + bool(looks) + bool(longer)
+def draw_evidence(
+    population: Population,
+    looks: Sequence[Look],
+    longer: Longer | None = None,
+    origins: Origins | None = None,
+) -> Figure:
+    """The draws' distribution with the references; then gains on fresh seeds and longer runs, if any."""
+    more: list[Callable[[Axes], None]] = [
+        *([lambda axes: _draw_longer(axes, longer)] if longer else []),
+        *([lambda axes: _draw_origins(axes, origins)] if origins else []),
+        *([lambda axes: _draw_gains(axes, looks)] if looks else []),
+    ]
+    count = 1 + len(more)
     with styled():
-        figure, axes = panels(count, count, width=3.6, height=max(3.0, 0.55 * len(looks) + 0.9))
+        height = max(3.0, 0.4 * len(looks) + 0.9)
+        columns, width = (2, 4.6) if count == 4 else (count, 3.6)
+        figure, axes = panels(count, columns, width=width, height=height)
         _draw_population(axes[0], population)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
-        if looks:
-            _draw_gains(axes[1], looks)
-        if longer:
-            _draw_longer(axes[-1], longer)
+        for draw, place in zip(more, axes[1:], strict=True):
+            draw(place)
     return figure
 
 
@@ -68,6 +78,21 @@ def _draw_gains(axes: Axes, looks: Sequence[Look]) -> None:
     axes.set_ylim(-0.6, len(looks) - 0.4)
     axes.axvline(0, color=CONTROL, lw=1.0)
     axes.set_xlabel("gain over ResNet-34, test people (mm)")
+
+
+def _draw_origins(axes: Axes, origins: Origins) -> None:
+    for height, errors in enumerate(reversed(list(origins.groups.values()))):
+        axes.scatter(errors, np.full(len(errors), height), s=14, color=ALL, lw=0, alpha=0.7, zorder=4)
+        axes.plot([errors.mean()] * 2, [height - 0.25, height + 0.25], color=BEST, lw=1.6, zorder=5)
+    counted = [label.split(" ", 1) for label in reversed(origins.labels())]
+    names = [f"{as_label(name)}\n{count} networks" for count, name in counted]
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    middle, sd = origins.control_mm, np.nan_to_num(origins.sd_mm)
+    axes.axvspan(middle - sd, middle + sd, color=CONTROL, alpha=0.12, lw=0)
+    axes.axvline(middle, color=CONTROL, lw=1.0)
+    axes.set_xlabel(f"L_error, {origins.times:g} times as long (mm); orange: means")
+    few_ticks(axes, 5, None)
 
 
 def _draw_longer(axes: Axes, longer: Longer) -> None:
