@@ -7,6 +7,7 @@ from bench_rows import feasible, row, shifted, simulated_rows, write_rows
 from nas.trials.standin import expected_mm
 from proxy_tasks.bench.surrogate import (
     FEATURES,
+    Standing,
     Surrogate,
     better_kind,
     expected_with_sd,
@@ -173,6 +174,18 @@ def test_early_validations_of_its_own_run_make_a_prediction_better(table):
     assert late.rmse_mm < 0.8 * blind.rmse_mm and late.tau > blind.tau
 
 
+def test_a_surrogate_tells_where_the_control_stands(table):
+    surrogate = Surrogate.fit(table, "gp")
+    draws = feasible().draw_array(2000, np.random.default_rng(0))
+    by_error = draws[np.argsort(surrogate.curves(draws)[:, -1])]
+    for place, share in ((0, 0.0), (500, 0.25), (1999, 0.9995)):
+        arch = ArchSpec(tuple(map(int, by_error[place][:4])), tuple(map(int, by_error[place][4:])))
+        found = Standing.of(surrogate, feasible(), arch, draws=2000)
+        assert found.below == pytest.approx(share, abs=1e-3) and found.best_mm[0] <= found.control_mm[0]
+        assert min(found.best_mm[1], found.control_mm[1]) > 0
+    assert found.best_mm[0] == pytest.approx(surrogate.curves(by_error[:1])[0, -1])
+
+
 def test_the_command_prints_what_each_model_errs_by(tmp_path, capsys):
     from proxy_tasks.bench.__main__ import main
 
@@ -181,7 +194,10 @@ def test_the_command_prints_what_each_model_errs_by(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("15 architectures, 24 runs")
     assert sum("RMSE" in line and "tau" in line for line in lines) == 8
-    assert "5 of 6 validations known" in lines[-2] and "the noise of a single run is" in lines[-1]
+    assert "5 of 6 validations known" in lines[-4] and "the noise of a single run is" in lines[-3]
+    assert all(
+        " mm of the control, less of " in line and "20,000 uniform draws" in line for line in lines[-2:]
+    )
     longer = [r | {"key": r["key"] + "x4", "length": 4.0} for r in simulated_rows(13, repeated=3)]
     write_rows(file, [*simulated_rows(14, repeated=3), *longer])
     assert main(["surrogate", "--length", "4", "--rows", str(file)]) == 0

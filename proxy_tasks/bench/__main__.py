@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from space.commandline import Parser, a_path, door, parser_of
@@ -42,7 +43,7 @@ def _parser() -> Parser:
     score = doors.add_parser("score", help="tell what needs no training: zero-cost scores, latency")
     surrogate = doors.add_parser("surrogate", help="judge models of it out of sample")
     name = doors.add_parser("name", help="write spec files of who is worth more runs")
-    for each in (build, query, name):
+    for each in (build, query, surrogate, name):
         which = each.add_argument_group("which table")
         which.add_argument("--table", metavar="NAME", default="cpu-1.2G", help="its plan")
     for each in (build, query):
@@ -244,7 +245,25 @@ def _surrogate(args: argparse.Namespace) -> int:
         )
     noise, freedom = table.run_sd()
     print(f"of that RMSE, the noise of a single run is {noise:.2f} mm ({freedom} degrees of freedom)")
+    print("\n".join(_standings(table, _table(args))))
     return 0
+
+
+def _standings(table: RunTable, plan: Plan) -> Iterator[str]:
+    """Where models expect the control among the draws of the plan; nothing where it says of none."""
+    from proxy_tasks.bench.plan import TablePlan
+    from proxy_tasks.bench.surrogate import KINDS, Standing, Surrogate
+
+    control = next((a for a, role in zip(table.archs, table.roles, strict=True) if role == "control"), None)
+    if not isinstance(plan, TablePlan) or control is None:
+        return
+    for kind in KINDS:
+        found = Standing.of(Surrogate.fit(table, kind), plan.feasible(), control)
+        (best, unsure), (mean, sd) = found.best_mm, found.control_mm
+        yield (
+            f"{kind:<7} expects {mean:.2f} ± {sd:.2f} mm of the control, less of {found.below:.1%} of "
+            f"{found.draws:,} uniform draws and {best:.2f} ± {unsure:.2f} of the best of them"
+        )
 
 
 def _name(args: argparse.Namespace) -> int:

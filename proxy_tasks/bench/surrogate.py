@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy_tasks.bench.table import Floats, RunTable
+from space.arch import ArchSpec
 from space.cost import ACTIVATIONS, MACS, PARAMS, part_costs
+from space.feasible import FeasibleSet
 
 KINDS = ("gp", "forest")
 FEATURES = (
@@ -97,6 +99,31 @@ class Surrogate:
     def run_seconds(self, rows: NDArray[np.int64]) -> Floats:
         """(n, 8) -> (n,) seconds of a whole run."""
         return np.exp(self.seconds.predict(features(rows, self.block)))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a surrogate expects the control among uniform draws, mm, each with how unsure it is."""
+
+    draws: int
+    best_mm: tuple[float, float]  # of the draw of least expected error
+    control_mm: tuple[float, float]
+    below: float  # share of draws that are expected to err less than the control
+
+    @classmethod
+    def of(
+        cls, surrogate: Surrogate, feasible: FeasibleSet, control: ArchSpec, draws: int = 20_000
+    ) -> Standing:
+        """The least of many expectations is itself a little lucky: its deviation says how much."""
+        rows = feasible.draw_array(draws, np.random.default_rng(0))
+        mean, sd = surrogate.spread(np.concatenate([[[*control.depths, *control.widths]], rows]))
+        best = 1 + int(np.argmin(mean[1:]))
+        return cls(
+            draws,
+            (float(mean[best]), float(sd[best])),
+            (float(mean[0]), float(sd[0])),
+            float(np.mean(mean[1:] < mean[0])),
+        )
 
 
 def _require_enough(table: RunTable) -> None:
