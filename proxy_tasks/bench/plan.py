@@ -229,6 +229,8 @@ FIRST_ROUND = (  # of least shrunken validation error after 42 rows; named befor
     ArchSpec((8, 5, 1, 4), (24, 24, 112, 256)),
 )
 FOUND = (ArchSpec((1, 3, 6, 2), (32, 56, 120, 192)),)  # first in nas.search --strategy tpe --seed 0
+FOUND_LONGER = (ArchSpec((5, 3, 1, 3), (32, 40, 184, 192)),)  # first in a search at four times the length
+DRAWN_LONGER = (ArchSpec((8, 5, 1, 4), (24, 24, 112, 256)),)  # the best of ten uniform draws there
 _CPU_TABLE = TablePlan("cpu-1.2G", "1.2GFLOPs", SMALL, singles=120, repeated=24, longer=24)
 TABLES: dict[str, Plan] = {
     "cpu-1.2G": _CPU_TABLE,
@@ -244,6 +246,12 @@ TABLES: dict[str, Plan] = {
     ),
     "cpu-1.2G-search-confirm": ConfirmPlan(
         SMALL, CONTROL, FOUND, runs=12, level=0.975, first_seed=2000, paired=True
+    ),
+    "cpu-1.2G-second-longer-confirm": ConfirmPlan(
+        SMALL, CONTROL, FOUND_LONGER, runs=20, level=0.99, length=4.0, first_seed=4000, paired=True
+    ),
+    "cpu-1.2G-drawn-longer": ConfirmPlan(  # with the same control; question 2
+        SMALL, CONTROL, DRAWN_LONGER, runs=4, length=4.0, first_seed=4000, paired=True
     ),
     "cpu-1.2G-noise": TuningPlan(CONTROL, STEADY, seeds=4),
     "gpu-5.1G": TablePlan("gpu-5.1G", "5.1GFLOPs", LARGE, singles=160, repeated=24, longer=24),
