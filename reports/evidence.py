@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from proxy_tasks.bench.table import UNIFORM, RunTable, is_complete
+from proxy_tasks.bench.table import PROPOSAL, UNIFORM, RunTable, is_complete
 from space.commandline import a_path, door, parser_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ REFERENCE_ROLES = ("resnet18", "jmlr-searched")
 ORIGINS = {  # what a picture calls a role of rows
     UNIFORM: "uniform draws",
     "shallow": "draws of few blocks",
-    "proposal": "proposals of a search",
+    PROPOSAL: "proposals of a search",
 }
 
 

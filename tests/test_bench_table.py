@@ -55,15 +55,17 @@ def test_what_a_seed_does_to_all_is_taken_out_of_means_and_noise():
     assert moved.seed_effects()[:, -1].std() ** 2 == pytest.approx(own)
 
 
-def test_the_lucky_run_of_a_candidate_tells_neither_of_its_seed_nor_of_the_noise():
+@pytest.mark.parametrize(("chosen", "later"), [("uniform", "candidate"), ("proposal", "repeat")])
+def test_the_lucky_run_of_a_candidate_tells_neither_of_its_seed_nor_of_the_noise(chosen, later):
     rows = [r for r in simulated_rows(60, repeated=12, noise_mm=0.3) if r["seed"] < 3]
     plain = RunTable.of(rows)
     arch = plain.archs[40]  # of a single run
     (first,) = (r for r in rows if ArchSpec.from_dict(r["arch"]) == arch)
     shifted([first], {0: -5.0})
-    again = [row(arch, seed, "candidate", noise_mm=0.3) for seed in (0, 1, 2, 1000)][1:]
+    first["role"] = chosen
+    again = [row(arch, seed, later, noise_mm=0.3) for seed in (0, 1, 2, 1000)][1:]
     named = RunTable.of([*rows, *again])
-    assert named.roles[40] == "uniform" and named.chosen_by == {(arch.id, 0)}
+    assert named.roles[40] == chosen and named.chosen_by == {(arch.id, 0)}
     assert named.effect(0)[-1] == pytest.approx(plain.effect(0)[-1], abs=0.1)
     assert named.run_sd()[0] == pytest.approx(plain.run_sd()[0], rel=0.1)
     assert named.seed_sd()[0] == pytest.approx(plain.seed_sd()[0], rel=0.1)
@@ -208,11 +210,13 @@ def test_the_command_prints_what_each_model_errs_by(tmp_path, capsys):
 def test_an_architecture_stays_a_draw_whatever_it_was_run_for_later():
     rows = simulated_rows(3, repeated=1)
     drawn = next(r for r in rows if r["role"] == "uniform")
-    later = {**drawn, "role": "candidate", "seed": 1000, "key": "later"}
-    for order in ([*rows, later], [later, *rows]):
-        found = RunTable.of(order)
-        role = dict(zip((a.id for a in found.archs), found.roles, strict=True))
-        assert role[ArchSpec.from_dict(drawn["arch"]).id] == "uniform"
+    for first, again in (("uniform", "candidate"), ("proposal", "repeat")):
+        named = [{**row, "role": first} if row["arch"] == drawn["arch"] else row for row in rows]
+        later = {**drawn, "role": again, "seed": 1000, "key": "later"}
+        for order in ([*named, later], [later, *named]):
+            found = RunTable.of(order)
+            role = dict(zip((a.id for a in found.archs), found.roles, strict=True))
+            assert role[ArchSpec.from_dict(drawn["arch"]).id] == first
 
 
 def test_rows_of_ensembles_are_no_runs_of_their_first_member_and_blocks_are_not_mixed():

@@ -4,7 +4,8 @@ Runs of one architecture differ by their seed alone, so what they deviate from t
 the whole curve at a time: an error early in a run and one at its end go together. A part of it is the
 seed's own and falls on every architecture that is run with it (proxy_tasks/blocks.py): it is taken out of the
 means, so that architectures that were run with unlike seeds can be compared, and what is left is the noise
-between runs of one seed. The run of a draw that made it a candidate was lucky, and tells of neither.
+between runs of one seed. The run by which an architecture was chosen to be run again was lucky, and tells of
+neither.
 
 What disturbs a time makes it longer (other work, a pause), so a run counts as its intervals times the least
 of them, and of several runs the least counts. tests/test_bench_table.py
@@ -26,7 +27,10 @@ from space.arch import ArchSpec
 
 SCORE = "l_error_mm"
 UNIFORM = "uniform"  # what an architecture is once it was drawn, whatever it was run for later
+PROPOSAL = "proposal"  # of a search's strategy
 CANDIDATE = "candidate"  # of a run on fresh seeds: proxy_tasks/bench/confirm.py
+FIRST = {UNIFORM, PROPOSAL}  # runs by which architectures are chosen
+AGAIN = {CANDIDATE, "repeat"}  # runs of those that were; a search calls its own repeats
 Floats = NDArray[np.float64]
 
 
@@ -40,7 +44,7 @@ class RunTable:
     archs: tuple[ArchSpec, ...]
     roles: tuple[str, ...]
     curves: dict[str, dict[int, Floats]]  # by architecture's id and seed: (v,) mm
-    chosen_by: frozenset[tuple[str, int]]  # runs that made a draw a candidate: lucky ones, and no fair sample
+    chosen_by: frozenset[tuple[str, int]]  # runs by which someone was chosen: lucky ones, and no fair sample
     epochs: Floats  # (v,)
     seconds: Floats  # (n,) of a whole undisturbed run
 
@@ -65,7 +69,7 @@ class RunTable:
         if len(blocks := sorted({arch.block for arch in archs.values()})) > 1:
             raise ValueError(f"the table mixes blocks: {', '.join(blocks)}")
         order = list(archs)
-        candidates = {key for key in order if {UNIFORM, CANDIDATE} <= set(roles[key])}
+        chosen = {key for key in order if FIRST & set(roles[key]) and AGAIN & set(roles[key])}
         chosen_by = set()
         curves: dict[str, dict[int, Floats]] = {key: {} for key in order}
         seconds: dict[str, list[float]] = {key: [] for key in order}
@@ -73,14 +77,14 @@ class RunTable:
             key = ArchSpec.from_dict(r["arch"]).id
             curves[key][r["seed"]] = np.array([point[SCORE] for point in r["curve"]], dtype=np.float64)
             seconds[key].append(_undisturbed(r))
-            if key in candidates and r["role"] == UNIFORM:
+            if key in chosen and r["role"] in FIRST:
                 chosen_by.add((key, r["seed"]))
         return cls(
             proxy=done[0]["proxy"],
             data=done[0]["data"],
             length=length,
             archs=tuple(archs[key] for key in order),
-            roles=tuple(UNIFORM if UNIFORM in roles[key] else roles[key][0] for key in order),
+            roles=tuple(_origin(roles[key]) for key in order),
             curves=curves,
             chosen_by=frozenset(chosen_by),
             epochs=np.array([point["epochs"] for point in done[0]["curve"]]),
@@ -191,6 +195,11 @@ class RunTable:
         if drawn.sum() < 2 or not freedom:
             raise ValueError("shrinking needs two uniform draws and a repeated run or more")
         return self.means[drawn, -1], noise**2 / self.counts[drawn]
+
+
+def _origin(roles: Sequence[str]) -> str:
+    """What an architecture is by the roles of its runs: a draw or a proposal stays that."""
+    return next((each for each in (UNIFORM, PROPOSAL) if each in roles), roles[0])
 
 
 def is_complete(row: Row) -> bool:
