@@ -200,6 +200,8 @@ def test_the_command_prints_what_each_model_errs_by(tmp_path, capsys):
     assert all(
         " mm of the control, less of " in line and "20,000 uniform draws" in line for line in lines[-2:]
     )
+    assert main(["surrogate", "--table", "gpu-5.1G", "--rows", str(file)]) == 0
+    assert "uniform draws" not in capsys.readouterr().out, "they are of another budget"
     longer = [r | {"key": r["key"] + "x4", "length": 4.0} for r in simulated_rows(13, repeated=3)]
     write_rows(file, [*simulated_rows(14, repeated=3), *longer])
     assert main(["surrogate", "--length", "4", "--rows", str(file)]) == 0

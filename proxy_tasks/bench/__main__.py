@@ -245,20 +245,21 @@ def _surrogate(args: argparse.Namespace) -> int:
         )
     noise, freedom = table.run_sd()
     print(f"of that RMSE, the noise of a single run is {noise:.2f} mm ({freedom} degrees of freedom)")
-    print("\n".join(_standings(table, _table(args))))
+    for line in _standings(table, _table(args)):
+        print(line)
     return 0
 
 
 def _standings(table: RunTable, plan: Plan) -> Iterator[str]:
-    """Where models expect the control among the draws of the plan; nothing where it says of none."""
+    """Where models expect the control among the draws of the plan; nothing where it is not of that set."""
     from proxy_tasks.bench.plan import TablePlan
     from proxy_tasks.bench.surrogate import KINDS, Standing, Surrogate
 
     control = next((a for a, role in zip(table.archs, table.roles, strict=True) if role == "control"), None)
-    if not isinstance(plan, TablePlan) or control is None:
+    if not isinstance(plan, TablePlan) or control is None or control not in (feasible := plan.feasible()):
         return
     for kind in KINDS:
-        found = Standing.of(Surrogate.fit(table, kind), plan.feasible(), control)
+        found = Standing.of(Surrogate.fit(table, kind), feasible, control)
         (best, unsure), (mean, sd) = found.best_mm, found.control_mm
         yield (
             f"{kind:<7} expects {mean:.2f} ± {sd:.2f} mm of the control, less of {found.below:.1%} of "
