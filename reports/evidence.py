@@ -159,11 +159,10 @@ class Longer:
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Longer | None:
         """None where fewer than two architectures have both."""
-        rows = list(rows)
-        lengths = {float(row["length"]) for row in rows if is_complete(row)}
-        if len(lengths) < 2:
+        found = _shortest_and_longest(rows)
+        if found is None:
             return None
-        long, short = RunTable.of(rows, max(lengths)), RunTable.of(rows, min(lengths))
+        short, long = found
         at = {arch.id: mean for arch, mean in zip(short.archs, short.means[:, -1], strict=True)}
         both = [i for i, arch in enumerate(long.archs) if arch.id in at]
         if len(both) < 2:
@@ -206,11 +205,10 @@ class Origins:
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Origins | None:
         """None where all that were trained longer are of one origin, or the control was not."""
-        rows = list(rows)
-        lengths = {float(row["length"]) for row in rows if is_complete(row)}
-        if len(lengths) < 2:
+        both = _shortest_and_longest(rows)
+        if both is None:
             return None
-        table, shortest = RunTable.of(rows, max(lengths)), min(lengths)
+        short, table = both
         groups: dict[str, list[float]] = {}
         for role, error in zip(table.roles, table.means[:, -1], strict=True):
             groups.setdefault(role, []).append(float(error))
@@ -219,7 +217,7 @@ class Origins:
         found = {role: np.sort(np.array(groups[role])) for role in chosen}
         if control is None or len(found) < 2:
             return None
-        return cls(table.length / shortest, found, control[0], table.run_sd()[0])
+        return cls(table.length / short.length, found, control[0], table.run_sd()[0])
 
     def labels(self) -> list[str]:
         """How many of each origin, in words."""
@@ -232,6 +230,13 @@ class Origins:
             for label, errors in zip(self.labels(), self.groups.values(), strict=True)
         )
         return f"{self.times:g} times as long, mean and range, mm: the control {self.control_mm:.2f}; {said}"
+
+
+def _shortest_and_longest(rows: Iterable[Row]) -> tuple[RunTable, RunTable] | None:
+    """None where all complete runs are of one length."""
+    rows = list(rows)
+    lengths = {float(row["length"]) for row in rows if is_complete(row)}
+    return (RunTable.of(rows, min(lengths)), RunTable.of(rows, max(lengths))) if len(lengths) > 1 else None
 
 
 def _interval(values: Floats) -> tuple[float, float, float]:
