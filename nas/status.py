@@ -146,8 +146,9 @@ def _rows(arguments: argparse.Namespace) -> int:
 
     if arguments.run is None:
         raise ValueError("--rows are those of one search: name its folder")
-    data = RunDir(arguments.run).read().get("data", {}).get("fingerprint", "")
-    for row in rows(Store.open(arguments.run).records(), data, kept_as()):
+    info = RunDir(arguments.run).read()
+    data = info.get("data", {}).get("fingerprint", "")
+    for row in rows(Store.open(arguments.run).records(), data, kept_as(), info.get("config")):
         print(json.dumps(row, separators=(",", ":")))
     return 0
 

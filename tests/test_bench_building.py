@@ -10,7 +10,8 @@ from test_proxy_bench import NEXT, SMALLEST, TINY
 
 from proxy_tasks.bench import __main__ as door
 from proxy_tasks.bench import rows
-from proxy_tasks.bench.building import Work, outcomes
+from proxy_tasks.bench.building import Work, outcomes, part_of
+from proxy_tasks.bench.plan import TABLES
 from proxy_tasks.bench.run import Entry
 
 TWO = [Entry(SMALLEST, "control", 0, TINY), Entry(NEXT, "uniform", 0, TINY)]
@@ -89,3 +90,25 @@ def test_a_run_that_diverged_is_scored_by_nobody(wcpa_of_ten, tiny_wcpa, tmp_pat
     assert row["people_mm"] == [] and "test_l_error_mm" not in row
     rows.append(tmp_path / "rows.jsonl", row)
     assert rows.read(tmp_path / "rows.jsonl") == [row]
+
+
+def test_machines_that_share_a_comparison_take_whole_seeds():
+    plan = TABLES["cpu-1.2G-second-longer-confirm"]
+    entries = list(plan.entries())
+    for part in (0, 1):
+        mine = part_of(entries, part, 2)
+        assert len(mine) == len(entries) // 2
+        assert {e.seed for e in mine if e.role == "control"} == {
+            e.seed for e in mine if e.role == "candidate"
+        }
+    assert part_of(TWO, 1, 2) == TWO[1:]
+
+
+def test_a_file_of_other_people_is_not_gone_on_with(wcpa_of_ten, tiny_wcpa):
+    (row,) = (row for _, row in outcomes(TWO[:1], Work(wcpa_of_ten, tiny_wcpa)))
+    Work(wcpa_of_ten, tiny_wcpa).require_data([(TWO[0], row)])
+    Work(wcpa_of_ten, None).require_data([(TWO[0], row)])
+    with pytest.raises(ValueError, match="was run on different data"):
+        Work(tiny_wcpa, None).require_data([(TWO[0], row)])
+    with pytest.raises(ValueError, match="was run on different test_data"):
+        Work(wcpa_of_ten, wcpa_of_ten).require_data([(TWO[0], row)])

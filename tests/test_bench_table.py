@@ -124,6 +124,29 @@ def test_what_is_broken_or_mixed_is_left_out_or_refused():
         RunTable.of([*rows, rows[1] | {"data": "other", "key": "x"}])
 
 
+def test_a_run_that_lost_a_validation_is_left_out():
+    rows = simulated_rows(3, repeated=0)
+    rows[1] = rows[1] | {"curve": rows[1]["curve"][:4] + rows[1]["curve"][5:]}
+    table = RunTable.of(rows)
+    assert sum(table.counts) == len(rows) - 1 and table.means.shape == (4, 6)
+
+
+def test_the_control_stays_the_control_where_a_search_proposed_it_too():
+    rows = simulated_rows(2, repeated=0)
+    control = next(r for r in rows if r["role"] == "control")
+    table = RunTable.of([{**control, "role": "proposal", "seed": 9, "key": "again"}, *rows])
+    assert table.roles[0] == "control"
+
+
+def test_the_first_run_that_counts_is_one_by_which_nobody_was_chosen():
+    rows = simulated_rows(2, repeated=0)
+    drawn = next(r for r in rows if r["role"] == "uniform")
+    key = ArchSpec.from_dict(drawn["arch"]).id
+    assert RunTable.of(rows).first_seed(key) == 0
+    again = [{**drawn, "role": "candidate", "seed": seed, "key": str(seed)} for seed in (1001, 1000)]
+    assert RunTable.of([*rows, *again]).first_seed(key) == 1000
+
+
 def test_features_are_those_of_their_names():
     arch = ArchSpec((3, 4, 6, 3), (64, 128, 256, 512))
     found = dict(zip(FEATURES, features(np.array([[*arch.depths, *arch.widths]]))[0], strict=True))

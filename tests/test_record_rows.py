@@ -37,6 +37,19 @@ def test_only_uniform_draws_are_called_uniform(run):
         assert row["role"] == role and row["by"] == by
 
 
+def test_draws_of_which_rungs_or_caps_left_a_part_are_no_population(run):
+    drawn = _by(next(r for r in Store.open(run).records() if r.role == "proposal"), "random")
+    whole = {"scheduler": "none", "max_params": None}
+    for config, round_, role in (
+        (whole, 1, "uniform"),
+        ({**whole, "scheduler": "asha"}, 1, "proposal"),
+        ({**whole, "max_params": "30M"}, 1, "proposal"),
+        (whole, 2, "proposal"),
+    ):
+        (row,) = rows([dataclasses.replace(drawn, round=round_)], config=config)
+        assert row["role"] == role, (config, round_)
+
+
 def _by(record, by):
     return dataclasses.replace(record, by=by)
 

@@ -84,6 +84,31 @@ def test_runs_of_another_set_or_other_data_are_refused(file, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_ensembles_are_no_runs_of_their_first_member(rows, tmp_path):
+    alone = {**rows[0], "key": "both", "role": "ensemble", "seed": 7, "curve": []}
+    source = read(str(write_rows(tmp_path / "rows.jsonl", [alone, *rows])), PROXY, feasible())
+    assert len(source.runs) == len(rows) and all(run.curve for run in source.runs)
+
+
+def test_a_file_of_two_data_sets_is_refused(rows, tmp_path):
+    mixed = [*rows, {**rows[0], "key": "elsewhere", "data": "other faces", "seed": 7}]
+    with pytest.raises(ValueError, match="mixes runs on different data: other faces, simulated"):
+        read(str(write_rows(tmp_path / "rows.jsonl", mixed)), PROXY, feasible())
+
+
+def test_the_run_that_chose_an_architecture_is_left_out_whatever_file_it_is_in(rows, tmp_path):
+    drawn = next(r for r in rows if r["role"] == "uniform" and r["seed"] == 0)
+    again = [{**drawn, "role": "candidate", "seed": s, "key": f"again{s}"} for s in (1000, 1001)]
+    first = read(str(write_rows(tmp_path / "first.jsonl", [drawn])), PROXY, feasible())
+    fresh = read(str(write_rows(tmp_path / "fresh.jsonl", again)), PROXY, feasible())
+    store = Store(optuna.storages.InMemoryStorage())
+    enter(store, [first, fresh], PROXY, "simulated")
+    assert sorted(r.seed for r in store.records(KNOWN)) == [1000, 1001]
+    alone = Store(optuna.storages.InMemoryStorage())
+    enter(alone, [first], PROXY, "simulated")
+    assert [r.seed for r in alone.records(KNOWN)] == [0]
+
+
 def test_the_display_counts_no_run_that_was_known_before(warm, rows, capsys):
     assert search.main(["--resume", "--out", str(warm), "--trials", "6"]) == 0
     said = capsys.readouterr().err

@@ -34,6 +34,16 @@ def test_a_failed_control_is_replaced_by_another_seed_and_given_up_after_two():
     assert control_repeats(failed, "mini", RESNET, "", seeds=3, seed=0) == []
 
 
+def test_a_race_goes_on_without_a_control_that_keeps_failing():
+    records = [*runs(RESNET, "control", [90.2]), record(ARCHS[0], 90.0), record(ARCHS[1], 90.0)]
+    records += [*runs(ARCHS[0], "repeat", [90.1, 90.2]), *runs(ARCHS[1], "repeat", [90.0, 90.2])]
+    asked = {"seeds": 4, "seed": 0, "slots": 4, "control": RESNET}
+    assert RESNET in {w.arch for w in next_repeats(records, "mini", ARCHS[:2], **asked)}
+    records += [record(RESNET, 0, role="control", seed=s, state="failed") for s in (7, 8)]
+    wanted = next_repeats(records, "mini", ARCHS[:2], **asked)
+    assert wanted and RESNET not in {w.arch for w in wanted}
+
+
 def test_finalists_are_the_best_first_runs_without_the_control_and_without_pruned_ones():
     records = [record(a, 100.0 - i) for i, a in enumerate(ARCHS[:5])]
     records += [record(RESNET, 1.0), record(ARCHS[6], 2.0, state="pruned")]

@@ -46,6 +46,18 @@ def test_another_seed_of_a_known_architecture_scatters_about_its_mean(file, rows
     assert np.std(finals) == pytest.approx(noise, rel=0.25)
 
 
+def test_a_simulated_replay_has_the_models_curve_for_the_truth_of_all(file, rows):
+    table, replay = RunTable.of(rows), Replay(file, simulated=True)
+    arch = max(table.archs, key=lambda a: abs(Replay(file).expected_mm(a, PROXY) - _mean(table, a)))
+    assert abs(replay.expected_mm(arch, PROXY) - _mean(table, arch)) > 0.1, "where both differ most"
+    finals = [run(replay, arch, seed).epochs[-1].metrics["l_error_mm"] for seed in range(200)]
+    assert np.mean(finals) == pytest.approx(replay.expected_mm(arch, PROXY), abs=0.09)
+
+
+def _mean(table, arch):
+    return table.means[table.archs.index(arch), -1]
+
+
 def test_what_a_seed_does_is_the_same_for_all_architectures(tmp_path):
     shifts = {0: 3.0, 1: -2.0, 2: 1.0, 3: -2.0}
     moved = shifted(simulated_rows(40, repeated=10, noise_mm=0.1), shifts)

@@ -18,6 +18,7 @@ from nas.record.run_dir import RunDir, RunError
 from nas.record.store import KNOWN, Store
 from proxy_tasks.bench import rows as table_rows
 from proxy_tasks.bench.rows import Row
+from proxy_tasks.bench.table import FIRST, is_complete
 from proxy_tasks.proxy import Proxy
 from space import ArchSpec, FeasibleSet
 from space.plan import OUTPUTS
@@ -33,6 +34,7 @@ class KnownRun:
     l_error_mm: float
     curve: tuple[float, ...]  # at each validation, mm
     source: str  # the folder or file that holds it
+    first: bool = False  # one by which architectures are chosen to be run again
 
     def entry(self, proxy: Proxy, outputs: int) -> dict[str, Any]:
         """The `job` attribute of its trial; outputs: of the networks whose costs are counted."""
@@ -75,7 +77,7 @@ def read(path: str, proxy: Proxy, feasible: FeasibleSet) -> Source:
             f"--warm-start {path} has no complete run of {proxy.id}, this search's proxy (there: {there}); "
             "only runs under the same settings compare"
         )
-    inside = tuple(run for run in found if run.arch in feasible)
+    inside = tuple(_fair([run for run in found if run.arch in feasible]))
     if not inside:
         raise ValueError(
             f"--warm-start {path} has no architecture of this search's set: {found[0].arch.id} has "
@@ -85,28 +87,31 @@ def read(path: str, proxy: Proxy, feasible: FeasibleSet) -> Source:
 
 
 def _of_a_search(path: Path, proxy: Proxy) -> tuple[str, list[KnownRun], set[str]]:
-    """Where an architecture was run again, its first run was chosen for being low and is left out."""
+    """Its complete runs at the fidelity; what it knew before it began is among them."""
     records = [r for r in Store.open(path).records() if r.l_error_mm is not None]
-    again = {r.arch.id for r in records if r.role != "proposal" and r.fidelity == proxy.id}
+    control = {r.arch.id for r in records if r.role == "control"}
     runs = [
-        KnownRun(r.arch, r.name, r.seed, r.l_error_mm, tuple(v for _, v in r.curve), str(path))
+        KnownRun(
+            r.arch, r.name, r.seed, r.l_error_mm, tuple(v for _, v in r.curve), str(path),
+            first=r.role == "proposal" or (r.role == "known" and r.arch.id not in control),
+        )
         for r in records
-        if r.fidelity == proxy.id
-        and r.l_error_mm is not None
-        and not (r.role == "proposal" and r.arch.id in again)
-    ]
+        if r.fidelity == proxy.id and r.l_error_mm is not None
+    ]  # fmt: skip
     data = RunDir(path).read().get("data", {}).get("fingerprint", "")
     return data, runs, {r.fidelity for r in records}
 
 
 def _of_a_table(path: Path, proxy: Proxy) -> tuple[str, list[KnownRun], set[str]]:
-    """A table's longer runs are those of the longer proxy."""
-    rows = [r for r in table_rows.read(path) if r["status"] == "complete" and r["l_error_mm"] is not None]
+    """A table's longer runs are those of the longer proxy; an ensemble's are no network's."""
+    rows = [r for r in table_rows.read(path) if is_complete(r)]
     own = [r for r in rows if proxy.is_longer(r["proxy"], r["length"])]
+    if len(kinds := sorted({r["data"] for r in own})) > 1:
+        raise ValueError(f"--warm-start {path} mixes runs on different data: {', '.join(kinds)}")
     runs = [
         KnownRun(
             ArchSpec.from_dict(r["arch"]), "", r["seed"], r["l_error_mm"],
-            tuple(point["l_error_mm"] for point in r["curve"]), str(path),
+            tuple(point["l_error_mm"] for point in r["curve"]), str(path), r["role"] in FIRST,
         )
         for r in own
     ]  # fmt: skip
@@ -115,6 +120,12 @@ def _of_a_table(path: Path, proxy: Proxy) -> tuple[str, list[KnownRun], set[str]
 
 def _fidelity(row: Row) -> str:
     return row["proxy"] + (f" x{row['length']:g}" if row["length"] != 1 else "")
+
+
+def _fair(runs: Sequence[KnownRun]) -> list[KnownRun]:
+    """Where an architecture was run again, its first run was chosen for being low and is left out."""
+    again = {run.arch.id for run in runs if not run.first}
+    return [run for run in runs if not (run.first and run.arch.id in again)]
 
 
 def enter(store: Store, sources: Sequence[Source], proxy: Proxy, data: str, outputs: int = OUTPUTS) -> None:
@@ -127,7 +138,7 @@ def enter(store: Store, sources: Sequence[Source], proxy: Proxy, data: str, outp
             )
     there = {(r.arch.id, r.seed) for r in store.records(KNOWN)}
     with store.batch():
-        for run in (run for source in sources for run in source.runs):
+        for run in _fair([run for source in sources for run in source.runs]):
             if (run.arch.id, run.seed) not in there:
                 there.add((run.arch.id, run.seed))
                 store.add_known(run.entry(proxy, outputs), run.l_error_mm, run.curve)

@@ -107,7 +107,8 @@ def next_repeats(
         counts = {a: len(rows[a.id].values) for a in alive}
         leader = min(alive, key=lambda a: rows[a.id].mean)
         pair = [leader]
-        if control is not None and control.id in rows and control.id in tied:
+        able = control is not None and runs.failed(control, "control") < GIVE_UP
+        if control is not None and able and control.id in rows and control.id in tied:
             counts[control] = len(common & runs.seeds(control, "control", "known"))
             pair.append(control)
         chosen = _where_it_separates(counts, pair, spent, left, seeds)

@@ -5,8 +5,9 @@
 
 An architecture of the table gives the recorded curve of that seed, or for another seed its mean with what
 seeds do to all architectures alike and with the deviations of a recorded run (proxy_tasks/bench/table.py);
-any other the surrogate's curve (proxy_tasks/bench/surrogate.py) with the same two. Both are of whole
-curves, from the first validation to the last. Seconds are recorded ones or those of a cost model, and
+any other the surrogate's curve (proxy_tasks/bench/surrogate.py) with the same two. With `simulated` the
+surrogate's curve is the truth of all of them, so that what a search answers can be judged by it. All are
+whole curves, from the first validation to the last. Seconds are recorded ones or those of a cost model, and
 nothing waits for them. A surrogate is smoother than the truth: what a search finds here is as good as
 `python -m proxy_tasks.bench surrogate` says, and no result of its own.
 tests/test_trials_replay.py
@@ -33,9 +34,9 @@ from space import ArchSpec
 class Replay:
     """The objective of nas/trials/trial.py without training. `rows`: the table's files."""
 
-    def __init__(self, rows: str | Sequence[str], kind: str = "gp") -> None:
+    def __init__(self, rows: str | Sequence[str], kind: str = "gp", simulated: bool = False) -> None:
         self._files = (rows,) if isinstance(rows, str) else tuple(rows)
-        self._kind = kind
+        self._kind, self._simulated = kind, simulated
         for file in self._files:
             if not Path(file).is_file():
                 raise ValueError(
@@ -75,18 +76,18 @@ class Replay:
         _require_block(spec, surrogate)
         row = np.array([[*spec.depths, *spec.widths]])
         place = next((i for i, arch in enumerate(table.archs) if arch.id == spec.id), None)
-        known = table.curves.get(spec.id, {})
+        known = {} if self._simulated else table.curves.get(spec.id, {})
         if seed in known:
             found = known[seed]
         else:
-            mean = surrogate.curves(row)[0] if place is None else table.means[place]
+            mean = surrogate.curves(row)[0] if place is None or self._simulated else table.means[place]
             found = mean + _effect(table, seed) + _deviation(table, spec, seed)
         seconds = float(surrogate.run_seconds(row)[0] if place is None else table.seconds[place])
         at = np.arange(1, proxy.validations + 1) / proxy.validations
         return np.interp(at, table.epochs / table.epochs[-1], found), seconds
 
     def expected_mm(self, spec: ArchSpec, proxy: Proxy) -> float:
-        """The final error without seed noise, by the surrogate."""
+        """The final error without seed noise, by the surrogate: the truth of a `simulated` replay."""
         _, surrogate = self._at(proxy)
         _require_block(spec, surrogate)
         return float(surrogate.curves(np.array([[*spec.depths, *spec.widths]]))[0, -1])

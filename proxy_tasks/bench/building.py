@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from proxy_tasks.bench.rows import Row
+from proxy_tasks.bench.rows import Row, require_same_data
 from proxy_tasks.bench.run import Entry, train
+from proxy_tasks.bench.table import CANDIDATE
+from proxy_tasks.jmlr.task import fingerprint_of
 from proxy_tasks.jmlr.wcpa.dataset import WcpaDataset
 
 Outcome = tuple[Entry, Row | BaseException]
@@ -34,11 +36,21 @@ class Work:
     device: str = "cpu"
     threads: int = 1  # of a CPU, each process
 
-    def require_data(self) -> None:
-        """DataError where there is no data set: said once, not by every run."""
-        for path in (self.data, self.test):
-            if path is not None:
-                WcpaDataset.open(path, check_files=False)
+    def require_data(self, done: Sequence[tuple[Entry, Row]] = ()) -> None:
+        """DataError where there is no data set: said once, not by every run.
+
+        ValueError where runs that are `done` had other people than these, to train on or to be tested on.
+        """
+        paths = {"data": self.data, **({"test_data": self.test} if self.test else {})}
+        opened = {name: WcpaDataset.open(path, check_files=False) for name, path in paths.items()}
+        here: dict[tuple[str, str], str] = {}
+        for entry, row in done:
+            ours = {}
+            for name, dataset in opened.items():
+                if (name, entry.proxy.id) not in here:
+                    here[name, entry.proxy.id] = fingerprint_of(dataset, entry.proxy)
+                ours[name] = here[name, entry.proxy.id]
+            require_same_data(row, {"key": entry.key, **ours})
 
     def do(self, entry: Entry) -> Row:
         """One run."""
@@ -92,6 +104,17 @@ def _together(entries: Sequence[Entry], work: Work, workers: int, end: float) ->
             for child in set(multiprocessing.active_children()) - before:
                 child.terminate()
             raise
+
+
+def part_of(entries: Sequence[Entry], part: int, of: int) -> list[Entry]:
+    """Every `of`-th, from the `part`-th (from 0); where candidates are compared with a control, seed by seed.
+
+    Else one machine could have all runs of the one, another all of the other.
+    """
+    if any(entry.role == CANDIDATE for entry in entries):
+        seeds = sorted({entry.seed for entry in entries})[part::of]
+        return [entry for entry in entries if entry.seed in seeds]
+    return list(entries[part::of])
 
 
 def _tried(work: Callable[[], Row]) -> Row | BaseException:

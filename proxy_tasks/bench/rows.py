@@ -1,7 +1,8 @@
 """The rows of a table: one JSON line a training run, appended as it ends, read back as plain dicts.
 
 Several processes may append to one file: a line is written by one call, under a lock of the folder. Files of
-several machines are merged by joining them; of two rows with one key the first counts.
+several machines are merged by joining them; of two rows with one key the first counts. A key does not say
+what a run was trained on, so rows that differ in that alone are refused.
 """
 
 from __future__ import annotations
@@ -27,11 +28,25 @@ def append(path: Path, row: Row) -> None:
 
 
 def read(*paths: Path) -> list[Row]:
-    """All rows of the files, each key once; a last line that was cut short is left out."""
+    """All rows of the files, each key once; a last line that was cut short is left out.
+
+    ValueError where two rows are one run on different data.
+    """
     found: dict[str, Row] = {}
     for row in _lines(paths):
-        found.setdefault(row["key"], row)
+        first = found.setdefault(row["key"], row)
+        require_same_data(first, row)
     return list(found.values())
+
+
+def require_same_data(first: Row, other: Row) -> None:
+    """ValueError where both say what they were trained or tested on, and not the same."""
+    for name in ("data", "test_data"):
+        if len(kinds := {row[name] for row in (first, other) if row.get(name)}) > 1:
+            raise ValueError(
+                f"{first['key']} was run on different {name} ({' and '.join(sorted(kinds))}): "
+                "keep rows of each in files of their own"
+            )
 
 
 def _ends_a_line(path: Path) -> bool:

@@ -5,7 +5,8 @@ the whole curve at a time: an error early in a run and one at its end go togethe
 seed's own and falls on every architecture that is run with it (proxy_tasks/blocks.py): it is taken out of the
 means, so that architectures that were run with unlike seeds can be compared, and what is left is the noise
 between runs of one seed. The run by which an architecture was chosen to be run again was lucky, and tells of
-neither.
+neither. A seed's effect is known where two architectures that were run again share it; any other counts as 0,
+so the single runs of a table, all of one seed, may lie higher or lower together by what seeds do.
 
 What disturbs a time makes it longer (other work, a pause), so a run counts as its intervals times the least
 of them, and of several runs the least counts. tests/test_bench_table.py
@@ -26,6 +27,7 @@ from proxy_tasks.blocks import Blocks, fit
 from space.arch import ArchSpec
 
 SCORE = "l_error_mm"
+CONTROL = "control"
 UNIFORM = "uniform"  # what an architecture is once it was drawn, whatever it was run for later
 PROPOSAL = "proposal"  # of a search's strategy
 CANDIDATE = "candidate"  # of a run on fresh seeds: proxy_tasks/bench/confirm.py
@@ -52,7 +54,7 @@ class RunTable:
     def of(cls, rows: Iterable[Row], length: float = 1.0) -> RunTable:
         """ValueError where no run is complete at `length`, or runs of two proxies or data sets are mixed."""
         rows = list(rows)
-        done = [r for r in rows if r["length"] == length and is_complete(r)]
+        done = _whole(r for r in rows if r["length"] == length and is_complete(r))
         if not done:
             lengths = sorted({r["length"] for r in rows if is_complete(r)})
             there = ", ".join(f"{each:g}" for each in lengths) or "none"
@@ -107,6 +109,10 @@ class RunTable:
             key: {seed: curve for seed, curve in runs.items() if (key, seed) not in self.chosen_by}
             for key, runs in self.curves.items()
         }
+
+    def first_seed(self, arch: str) -> int:
+        """The first by which an architecture was not chosen; the first of all where there is no other."""
+        return min(self._fair()[arch] or self.curves[arch])
 
     def effect(self, seed: int) -> Floats:
         """(v,) mm that a seed adds to every architecture's curve; 0 where that is not known."""
@@ -198,8 +204,15 @@ class RunTable:
 
 
 def _origin(roles: Sequence[str]) -> str:
-    """What an architecture is by the roles of its runs: a draw or a proposal stays that."""
-    return next((each for each in (UNIFORM, PROPOSAL) if each in roles), roles[0])
+    """What an architecture is by the roles of its runs: the control, a draw or a proposal stays that."""
+    return next((each for each in (CONTROL, UNIFORM, PROPOSAL) if each in roles), roles[0])
+
+
+def _whole(rows: Iterable[Row]) -> list[Row]:
+    """Without those that lack a validation of the others: a search keeps none that was not finite."""
+    rows = list(rows)
+    most = max((len(r["curve"]) for r in rows), default=0)
+    return [r for r in rows if len(r["curve"]) == most]
 
 
 def is_complete(row: Row) -> bool:

@@ -15,8 +15,9 @@ is the device time of all runs, the control's and the part of stopped ones inclu
              is expected to lie above that best, mm, when a quarter, half and all has been paid of what the
              first strategy pays in the median
 
-The simulated truth is the surrogate (`--kind`; by default the one that errs less out of sample). With `gp` it
-is the very model that `--strategy predictor` fits, which flatters that strategy; `forest` does not.
+The simulated truth is the surrogate (`--kind`; by default the one that errs less out of sample), of the
+table's own architectures too; seeds and single runs differ as recorded ones do. With `gp` it is the very
+model that `--strategy predictor` fits, which flatters that strategy; `forest` does not.
 
 `random` without rungs is the protocol of RegNet and SCRFD, and comes first. A search starts `told` of the
 control's runs, as nas.search does; `cold`, told nothing, as it did before; or `warmN`, told of N uniform
@@ -200,9 +201,10 @@ def main() -> None:
         arguments.within,
         arguments.most,
         *([arguments.length] if arguments.length != 1 else []),
+        "simulated",  # before, the table's own architectures had recorded means: other replays
     ]
     digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
-    replay = Replay([str(file) for file in arguments.rows], kind)
+    replay = Replay([str(file) for file in arguments.rows], kind, simulated=True)
     config = SearchConfig(plan_of.budget, tolerance=0.02, trials=arguments.most, finalists=1)
     plan = resolve(config, gpus=0, proxy=proxy)
     best, share = best_mm(Surrogate.fit(table, kind), table, plan)
