@@ -4,7 +4,9 @@
 
 ROWS are files of `python -m proxy_tasks.bench build`; their architectures all lie in one budget's band.
 Prints Kendall's tau and the regret of training the 1, 3 or 5 favourites of each view in full, with 95 %
-bootstrap intervals over architectures, its cost beside the longest training's, and what the seeds allow. `*`
+bootstrap intervals over architectures, its cost beside the longest training's, and what seeds and chance
+allow. A view is anything that orders architectures: an earlier validation, a shorter run, fewer people, a
+count, a score; regret@k is what the best of its k favourites lies above the best of all. `*`
 marks a view of the very run that it is compared with: it shares the seed and looks better than it is.
 --scores adds what `python -m proxy_tasks.bench score` kept: scores of untrained networks, latency. --data
 takes the former on a batch of its images now, in a few seconds for each.
@@ -43,7 +45,11 @@ def _parser() -> Parser:
         type=float,
         default=BOUND_MM,
         metavar="E",
-        help="regret@3 that is allowed, in the unit of the rows",
+        help="the last line names the cheapest training that ranks better than chance and whose regret@3, "
+        f"interval included, stays within E, in the unit of the rows ({BOUND_MM:g})",
+    )
+    how.add_argument(
+        "--length", type=float, metavar="X", help="what to rank as: runs of X times the recipe (the longest)"
     )
     return parser
 
@@ -62,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
     elif args.data:
         scores = ZeroCost(args.data)
     read = rows.read(*args.rows)
-    print(text(study(read, scores), args.bound, Score.of(read[0])))
+    print(text(study(read, scores, length=args.length), args.bound, Score.of(read[0])))
     return 0
 
 
@@ -74,7 +80,10 @@ def text(
     """The study as a table, in the score's unit, and the view that it recommends."""
     regret = f", {score.unit}" if score.unit else ""
     best = found.recommended(bound_mm)
-    said = "no view keeps" if best is None else f"{_name(best)} is the cheapest view that keeps"
+    said = (
+        "no training ranks and" if best is None else f"{_name(best)} is the cheapest training that ranks and"
+    )
+    chance = ", ".join(f"@{k} {lost:.2f}" for k, lost in zip(KEPT, found.chance, strict=True))
     return "\n".join(
         [
             f"{len(found.archs)} architectures; dear: the final error of runs of x{found.length:g}, "
@@ -83,7 +92,8 @@ def text(
             f"{'view':<40} {'cost':>6}  {'n':>3}  {'tau':^22}"
             + "".join(f"  {f'regret@{k}{regret}':^20}" for k in KEPT),
             *(_line(each, found.seconds) for each in found.judged),
-            f"{said} regret@3 within {f'{bound_mm:g} {score.unit}'.rstrip()}, its interval included",
+            f"an order by chance has a regret of {chance}",
+            f"{said} keeps regret@3 within {f'{bound_mm:g} {score.unit}'.rstrip()}, both by the interval",
         ]
     )
 

@@ -44,9 +44,15 @@ def parser() -> Parser:
         "--rows", type=a_path, nargs="+", required=True, metavar="FILE", help="the table's rows"
     )
     what.add_argument(
-        "--confirmed", nargs="+", default=[], metavar="PLAN=FILE", help="runs on fresh seeds, of each plan"
+        "--confirmed",
+        nargs="+",
+        default=[],
+        metavar="PLAN=FILE",
+        help="runs on fresh seeds, by a -confirm plan",
     )
-    what.add_argument("--candidates", nargs="+", default=[], metavar="SPEC", help="whom the plan leaves open")
+    what.add_argument(
+        "--candidates", nargs="+", default=[], metavar="SPEC", help="spec files, for a plan that names nobody"
+    )
     where = p.add_argument_group("where to")
     where.add_argument("--out", type=a_path, required=True, metavar="FILE", help="a picture, .png")
     return p
@@ -101,6 +107,7 @@ def _looks(text: str, candidates: Sequence[str]) -> list[Look]:
     if not gains:
         raise ValueError(plan.text(found))
     how = f"{plan.proxy.epochs * plan.length:g} epochs, {{}} seeds, {100 * plan.level:g} %"
+    how += " (unfinished)" if plan.is_unfinished(found) else ""
     return [Look(f"{gain.arch.id}\n{how.format(gain.runs)}", gain) for gain in gains]
 
 

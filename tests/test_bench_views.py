@@ -1,5 +1,6 @@
 """Cheap views beside the longest training: rank agreement, regret, and the ceiling of the seeds."""
 
+import itertools
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from bench_rows import simulated_rows, write_rows
 
 from proxy_tasks import fidelity
-from proxy_tasks.bench.views import KEPT, View, ceiling, judge, regret, study, tau
+from proxy_tasks.bench.views import KEPT, View, by_chance, ceiling, judge, regret, study, tau
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +91,45 @@ def test_a_longer_run_that_diverged_leaves_the_short_ones_to_be_judged(rows):
     assert study([*short, broken], resamples=5).length == 1
 
 
-def test_the_cheapest_view_within_the_bound_is_recommended(found):
-    assert found.recommended(100.0).view.seconds == 0.0, "counting costs nothing"
-    assert found.recommended(-1.0) is None
-    chosen = found.recommended(0.5)
-    assert chosen is None or chosen.regrets[1][2] <= 0.5
+def test_the_cheapest_training_that_ranks_within_the_bound_is_recommended(found):
+    cheapest = found.recommended(100.0)
+    ranks = [each for each in found.judged if each.view.trained and each.tau[1] > 0]
+    assert cheapest.view.seconds == min(each.view.seconds for each in ranks) > 0, "a count trains nothing"
+    assert any(each.view.seconds == 0 and each.regrets[1][2] < 100 for each in found.judged)
+    ends = sorted(each.regrets[1][2] for each in ranks)
+    assert found.recommended(ends[0]).regrets[1][2] == ends[0] and found.recommended(ends[0] - 1e-9) is None
+
+
+def test_an_order_by_chance_has_the_regret_of_all_its_orders():
+    dear = np.array([3.0, 1.0, 7.0, 2.0, 4.0])
+    for k in (1, 2, 3, 5):
+        every = [dear[list(each)].min() - 1.0 for each in itertools.combinations(range(5), k)]
+        assert by_chance(dear, k) == pytest.approx(np.mean(every))
+    assert by_chance(dear, 9) == 0.0
+
+
+def test_what_a_view_did_not_see_is_lost_to_it():
+    cheap, dear = np.array([1.0, 2.0, 3.0, math.nan]), np.array([10.0, 12.0, 13.0, 7.0])
+    judged = judge(View("v", cheap, 1.0), dear, np.random.default_rng(0), 50)
+    assert judged.n == 3 and [each[0] for each in judged.regrets] == [3.0, 3.0, 3.0]
+
+
+def test_the_lucky_run_that_chose_a_candidate_is_no_view_of_it(rows):
+    drawn = next(r for r in rows if r["role"] == "uniform" and r["seed"] == 0 and r["length"] == 1)
+    lucky = {
+        **drawn,
+        "curve": [{**point, "l_error_mm": 20.0} for point in drawn["curve"]],
+        "l_error_mm": 20.0,
+    }
+    fresh = {**drawn, "role": "candidate", "seed": 1000, "key": "fresh"}
+    changed = study([*(lucky if r is drawn else r for r in rows), fresh], resamples=5)
+    ends = next(each.view.values for each in changed.judged if each.view.name == "x1 run, validation 6 of 6")
+    assert ends.min() > 30
+
+
+def test_what_is_asked_about_may_be_a_shorter_training(rows):
+    assert study(rows, resamples=5, length=1).length == 1
+    assert study(rows, resamples=5, length=4).length == 4
 
 
 def test_before_the_long_runs_are_there_the_short_ones_are_the_dear_measure(rows):
@@ -106,8 +141,12 @@ def test_before_the_long_runs_are_there_the_short_ones_are_the_dear_measure(rows
 
 
 def test_scores_of_untrained_networks_are_views_too(rows):
-    found = study(rows, lambda arch: {"naswot": -sum(arch.depths)}, resamples=20)
-    assert found.judged[-1].view.name == "naswot"
+    found = study(
+        rows, lambda arch: {"naswot": -sum(arch.depths), "latency_ms": float(sum(arch.depths))}, resamples=20
+    )
+    naswot, latency = found.judged[-2:]
+    assert (naswot.view.name, latency.view.name) == ("naswot", "short latency")
+    assert latency.tau[0] == naswot.tau[0], "few milliseconds are taken for better, as a high score is"
 
 
 def test_the_command_prints_a_row_for_each_view_and_a_recommendation(rows, tmp_path, capsys):
@@ -116,6 +155,9 @@ def test_the_command_prints_a_row_for_each_view_and_a_recommendation(rows, tmp_p
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("20 architectures; dear: the final error of runs of x4")
     assert "regret@3" in lines[2] and "regret@3 within 0.5 mm" in lines[-1]
+    assert lines[-2].startswith("an order by chance has a regret of @1 ")
+    assert fidelity.main([str(file), "--length", "1"]) == 0
+    assert capsys.readouterr().out.startswith("25 architectures; dear: the final error of runs of x1")
     assert fidelity.main([str(tmp_path / "none.jsonl")]) == 2
     assert "there is no file" in capsys.readouterr().err
 

@@ -155,3 +155,31 @@ def test_the_recipes_that_were_compared_are_those_of_the_committed_rows(table):
     committed = Path(__file__).parents[1] / f"docs/evidence/{table}.jsonl"
     planned = [entry.key for entry in TABLES[table].entries()]
     assert sorted(row["key"] for row in rows.read(committed)) == sorted(planned)
+
+
+def test_a_run_that_diverged_at_once_is_listed_last_and_breaks_nothing():
+    recipes = (TINY, TINY.replace(name="other"))
+    plan = plans.TuningPlan(SMALLEST, recipes, seeds=2)
+    found = [
+        {"key": e.key, "arch": SMALLEST.to_dict(), "role": e.role, "seed": e.seed, "length": 1.0,
+         "proxy": e.proxy.id, "data": "d", "status": "complete", "l_error_mm": 50.0 + n,
+         "curve": [{"l_error_mm": 50.0 + n}]}
+        for n, e in enumerate(plan.entries())
+    ]  # fmt: skip
+    assert plan.text(found).splitlines()[-2:] == [
+        "tiny             51.00 ± 1.41 mm, 2 seeds",
+        "other            52.00 ± 1.41 mm, 2 seeds",
+    ]
+    found[0] |= {"status": "diverged", "l_error_mm": None, "curve": []}
+    lines = plan.text(found).splitlines()
+    assert lines[3].split()[0] == "diverged" and lines[-1].startswith("other"), "one seed has no spread"
+
+
+def test_rows_of_one_run_on_different_people_are_not_read_as_one(tmp_path):
+    here = [{"key": "a", "data": "these"}, {"key": "b", "data": "these"}]
+    there = [{"key": "a", "data": "those"}]
+    for name, some in (("here", here), ("there", there)):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in some))
+    assert rows.read(tmp_path / "here", tmp_path / "here") == here
+    with pytest.raises(ValueError, match="a was run on different data"):
+        rows.read(tmp_path / "here", tmp_path / "there")

@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from proxy_tasks.bench.confirm import FIRST_SEED, SCORE, ConfirmPlan, gains, paired_gains, runs_needed
+from proxy_tasks.bench.confirm import (
+    FIRST_SEED,
+    SCORE,
+    ConfirmPlan,
+    gains,
+    paired_gains,
+    pairing,
+    runs_needed,
+)
 from proxy_tasks.bench.plan import SMALL, TABLES
 from space import ArchSpec
 
@@ -98,3 +106,41 @@ def test_runs_that_diverged_are_counted_aloud():
     text = PLAN.text(rows)
     assert text.startswith("1 of its runs diverged") and "nan" not in text
     assert replace(PLAN, candidates=()).gains(rows) == []
+
+
+def test_fewer_runs_than_were_written_down_are_told_as_unfinished():
+    rows = rows_of({CONTROL.id: 0.0, BETTER.id: -1.0, WORSE.id: 1.0})
+    assert "unfinished" not in PLAN.text(rows) and not PLAN.is_unfinished(rows)
+    assert PLAN.text(rows[:-1]).startswith(
+        "unfinished: 9 of 10 runs of each have ended, and they decide nothing"
+    )
+    assert "4 of 10 pairs" in replace(PLAN, paired=True).text(rows[:14])
+    assert "unfinished" not in replace(PLAN, fixed=False).text(rows[:-1]), "as many as there was time for"
+
+
+def test_the_control_beside_pairs_is_that_of_the_pairs():
+    rows = rows_of({CONTROL.id: 0.0, BETTER.id: -1.0, WORSE.id: 1.0})
+    rows[-3][SCORE] += 100  # the control's last run, whose candidates have not ended
+    control = next(
+        line for line in replace(PLAN, paired=True).text(rows[:-2]).splitlines() if "control  " in line
+    )
+    assert " 9 runs 5" in control
+
+
+def test_what_a_pair_is_worth_follows_from_what_seeds_share():
+    rng = np.random.default_rng(5)
+    shared = rng.normal(0, 0.6, 4000)
+    control, other = (list(54 + shared + rng.normal(0, 0.8, 4000)) for _ in range(2))
+    said = pairing(control, other)
+    assert "a correlation of 0.3" in said and "has 0.6" in said, said  # 0.36 and 0.64 of a variance of 1
+    assert "(0.5 mm: 6" in said and "runs of each, 4" in said, said  # 63 by the means, two thirds by pairs
+
+
+def test_one_candidate_alone_has_the_two_sample_interval():
+    control, other = [54.0, 55.0, 53.5, 54.5], [53.0, 53.8, 53.1]
+    (found,) = gains(control, {BETTER.id: other}, (BETTER,))
+    pooled = (np.var(control) * 4 + np.var(other) * 3) / 5
+    half = 2.570582 * np.sqrt(pooled * (1 / 4 + 1 / 3))  # Student's, 5 degrees of freedom
+    assert (found.low_mm, found.high_mm) == pytest.approx(
+        (found.gain_mm - half, found.gain_mm + half), rel=1e-5
+    )

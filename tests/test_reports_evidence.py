@@ -6,7 +6,9 @@ import pytest
 from proxy_tasks.bench import rows
 from proxy_tasks.bench.confirm import SCORE, ConfirmPlan
 from proxy_tasks.bench.plan import CONTROL, SMALL, TABLES
+from proxy_tasks.bench.table import RunTable
 from reports import evidence
+from reports.figures.evidence import draw_evidence
 from space import ArchSpec
 
 CANDIDATE = ArchSpec((8, 5, 1, 4), (24, 24, 112, 256))
@@ -56,7 +58,22 @@ def test_gains_on_fresh_seeds_stand_beside_it(table, tmp_path, monkeypatch):
     alone = tmp_path / "alone.png"
     assert evidence.main([*words[:2], "--out", str(alone)]) == 0
     width = [int.from_bytes(path.read_bytes()[16:20], "big") for path in (out, alone)]  # of a PNG's header
+    (look,) = evidence._looks(f"fresh={fresh}", [])
+    assert look.label.startswith(CANDIDATE.id) and look.label.endswith("4 seeds, 95 %")
+    (figure,) = (
+        axes for axes in draw_evidence(_population(table), [look]).axes if "fresh" in axes.get_title("left")
+    )
+    low, high = sorted(figure.containers[0].lines[2][0].get_segments()[0][:, 0])
+    assert (low, high) == pytest.approx(
+        (look.gain.low_mm, look.gain.high_mm)
+    ) and low < look.gain.gain_mm < high
+    fresh.write_text("\n".join(fresh.read_text().splitlines()[:-1]))
+    assert evidence._looks(f"fresh={fresh}", [])[0].label.endswith("3 seeds, 95 % (unfinished)")
     assert width[0] > 1.8 * width[1]
+
+
+def _population(table):
+    return evidence.Population.of(RunTable.of(rows.read(table)))
 
 
 def test_longer_runs_of_the_same_architectures_have_a_panel_of_their_own(table, tmp_path, capsys):

@@ -58,8 +58,8 @@ PARAMETERS = {
         "RUN": runs[0],
         "DEAR": runs[0],
         "IMAGES": 4,
-        "ROWS": None,
-        "SCORES": None,
+        "ROWS": [f"docs/evidence/cpu-1.2G{part}.jsonl" for part in ("", "-longer-confirm")],
+        "SCORES": "docs/evidence/cpu-1.2G-scores.jsonl",
     },
 }
 

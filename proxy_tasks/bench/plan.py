@@ -18,6 +18,7 @@ from proxy_tasks.bench.ablation import AblationPlan
 from proxy_tasks.bench.confirm import ConfirmPlan
 from proxy_tasks.bench.rows import Row
 from proxy_tasks.bench.run import Entry
+from proxy_tasks.bench.table import is_complete
 from proxy_tasks.proxy import PROXIES, Proxy, Synthetic
 from space import ArchSpec, Budget, FeasibleSet, Space
 from space.arch import REFERENCES
@@ -149,16 +150,31 @@ class TuningPlan:
                 yield Entry(self.control, "control", seed, proxy)
 
     def text(self, rows: Iterable[Row]) -> str:
-        """What is there, the best first."""
-        return listing(rows)
+        """What is there, the best first; then each recipe's mean over its seeds."""
+        rows = list(rows)
+        names = {proxy.id: proxy.name for proxy in self.recipes}
+        ends: dict[str, list[float]] = {}
+        for row in rows:
+            if is_complete(row) and row["proxy"] in names:
+                ends.setdefault(row["proxy"], []).append(row["l_error_mm"])
+        means = [
+            f"{names[proxy]:<16} {np.mean(found):.2f} ± {np.std(found, ddof=1):.2f} mm, {len(found)} seeds"
+            for proxy, found in sorted(ends.items(), key=lambda each: np.mean(each[1]))
+            if len(found) > 1
+        ]
+        return "\n".join([listing(rows), *means])
 
 
 def listing(rows: Iterable[Row]) -> str:
-    """One line a run: length by length, the best first."""
+    """One line a run: length by length, the best first; last those that did not end well."""
+    order = sorted(rows, key=lambda r: (r["length"], r["status"] != "complete", r["l_error_mm"] or 0.0))
     return "\n".join(
-        f"{row['l_error_mm']:8.2f} x{row['length']:g} s{row['seed']} {row['role']:14} {row['key']}"
-        for row in sorted(rows, key=lambda r: (r["length"], r["l_error_mm"] or 1e9))
+        f"{_error(row):>8} x{row['length']:g} s{row['seed']} {row['role']:14} {row['key']}" for row in order
     )
+
+
+def _error(row: Row) -> str:
+    return f"{row['l_error_mm']:.2f}" if row["status"] == "complete" else str(row["status"])
 
 
 SMALL = Proxy(
@@ -254,9 +270,9 @@ TABLES: dict[str, Plan] = {
         SMALL, CONTROL, DRAWN_LONGER, runs=4, length=4.0, first_seed=4000, paired=True
     ),
     "cpu-1.2G-noise": TuningPlan(CONTROL, STEADY, seeds=4),
-    "gpu-5.1G": TablePlan("gpu-5.1G", "5.1GFLOPs", LARGE, singles=160, repeated=24, longer=24),
+    "gpu-5.1G": TablePlan("gpu-5.1G", "5.1GFLOPs", LARGE, singles=200, repeated=24, longer=24),
     "gpu-5.1G-tuning": TuningPlan(REFERENCES["resnet34"], TUNED_LARGE, seeds=3),
-    "gpu-5.1G-confirm": ConfirmPlan(LARGE, REFERENCES["resnet34"], (), runs=60),
+    "gpu-5.1G-confirm": ConfirmPlan(LARGE, REFERENCES["resnet34"], (), runs=60, fixed=False),
     "mini-tuning": TuningPlan(REFERENCES["resnet34"], TUNED_MINI),
     "cpu-1.2G-table1": AblationPlan(SMALL, CONTROL, SEARCHED),
 }

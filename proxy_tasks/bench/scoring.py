@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy_tasks.bench.rows import Row
-from proxy_tasks.bench.views import SECONDS
+from proxy_tasks.bench.views import LATENCY, SECONDS
 from space.arch import ArchSpec
 
 if TYPE_CHECKING:
     from space.latency import Conditions
 
 ZERO_COST = ("grad_norm", "naswot", "log_synflow")  # of proxy_tasks/zero_cost.py, those that are no counts
-LATENCY = "latency_ms"
 IMAGES = 32  # of a batch, at 64 pixels
 
 

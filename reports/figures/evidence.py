@@ -44,6 +44,8 @@ def draw_evidence(
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
         for draw, place in zip(more, axes[1:], strict=True):
             draw(place)
+        for place, letter in zip(axes, "abcd" if more else "", strict=False):
+            place.set_title(f"{letter}  {place.get_title('left')}", loc="left")
     return figure
 
 
@@ -64,6 +66,7 @@ def _draw_population(axes: Axes, population: Population) -> None:
         axes.scatter(errors, np.full(len(errors), at), s=12, color=colour, lw=0, label=label, zorder=4)
     axes.axvline(mean, color=CONTROL, lw=1.0)
     axes.set_ylim(0, 1)
+    axes.set_title("short runs: where uniform draws lie", loc="left")
     axes.set_xlabel("L_error of people who validate (mm)")
     axes.set_ylabel("share of draws below")
     few_ticks(axes, 5, 5)
@@ -77,6 +80,7 @@ def _draw_gains(axes: Axes, looks: Sequence[Look]) -> None:
     axes.set_yticks(range(len(looks)), [look.label for look in reversed(looks)])
     axes.set_ylim(-0.6, len(looks) - 0.4)
     axes.axvline(0, color=CONTROL, lw=1.0)
+    axes.set_title("candidates, on fresh seeds and people", loc="left")
     axes.set_xlabel("gain over ResNet-34, test people (mm)")
 
 
@@ -88,10 +92,11 @@ def _draw_origins(axes: Axes, origins: Origins) -> None:
     names = [f"{as_label(name)}\n{count} networks" for count, name in counted]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_title(f"{origins.times:g} times as long: who chose", loc="left")
     middle, sd = origins.control_mm, np.nan_to_num(origins.sd_mm)
     axes.axvspan(middle - sd, middle + sd, color=CONTROL, alpha=0.12, lw=0)
     axes.axvline(middle, color=CONTROL, lw=1.0)
-    axes.set_xlabel(f"L_error, {origins.times:g} times as long (mm); orange: means")
+    axes.set_xlabel("L_error of people who validate (mm); orange: means")
     few_ticks(axes, 5, None)
 
 
@@ -104,6 +109,7 @@ def _draw_longer(axes: Axes, longer: Longer) -> None:
     if freedom:  # how far seeds alone move a point of one run, up and down
         middle = float(longer.long_mm[[role == "control" for role in longer.roles]].mean())
         axes.axhspan(middle - sd, middle + sd, color=CONTROL, alpha=0.12, lw=0)
+    axes.set_title("what longer training does to their order", loc="left")
     axes.set_xlabel("L_error of the short run (mm)")
     axes.set_ylabel(f"{longer.times:g} times as long (mm)")
     few_ticks(axes, 5, 5)

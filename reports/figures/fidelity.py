@@ -45,7 +45,8 @@ def draw_views(study: Study) -> Drawing:
             axes.errorbar(at, tau, ends, fmt=marker, color=ALL, ms=3.5, lw=0.8, alpha=0.6 + 0.4 * (not same),
                           label=label)  # fmt: skip
         if np.isfinite(study.ceiling):
-            axes.axhline(study.ceiling, color="#555555", lw=0.9, ls="--", label="another seed of the longest")
+            axes.axhline(study.ceiling, color="#555555", lw=0.9, ls="--", label="a view without noise")
+            axes.axhline(study.again, color="#555555", lw=0.9, ls=":", label="another run of the longest")
         axes.axhline(0, color="#555555", lw=0.7)
         axes.set_xlabel("device time (% of the longest training)")
         axes.set_ylabel("rank agreement with it (tau)")
