@@ -3,7 +3,7 @@
     python -m reports.compare runs/A runs/B [runs/C ...] [--out DIR]
 
 Prints one sentence a pair: is the difference real at these sample sizes. Writes DIR (default
-runs/compare-A-B): index.html, figures/ and tables/. Usual cost: a few seconds.
+compare-A-B beside the first): index.html, figures/ and tables/. Usual cost: a few seconds.
 """
 
 from __future__ import annotations

@@ -46,7 +46,13 @@ def parser() -> Parser:
     )
     what.add_argument("--list", type=a_path, metavar="CSV", help="only these images of the split")
     how = p.add_argument_group("how and where to")
-    how.add_argument("--out", type=a_path, required=True, metavar="FILE.npz")
+    how.add_argument(
+        "--out",
+        type=a_path,
+        required=True,
+        metavar="FILE.npz",
+        help="an earlier file of predictions is replaced",
+    )
     what.add_argument("--member", metavar="NAME", help="a folder under retrain/, 'best' or 'ensemble'")
     what.add_argument("--trainval", action="store_true", help="the twins that were trained on all subjects")
     how.add_argument("--flip", action=argparse.BooleanOptionalAction, help="average with the mirrored image")

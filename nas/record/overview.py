@@ -96,7 +96,7 @@ def overviews(root: Path) -> list[Overview]:
 def lines(found: Sequence[Overview]) -> str:
     """As a table."""
     width = max(len(o.run) for o in found)
-    rows = [f"{'run':<{width}}  {'state':<10}  {'runs':>9}  {'age':>6}  best run"]
+    rows = [f"{'run':<{width}}  {'state':<10}  {'runs':>9}  {'age':>6}  best proposal"]
     for o in found:
         best = o.why or (f"{o.score}  {o.best_arch}" if o.best is not None else "-")
         rows.append(

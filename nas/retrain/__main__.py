@@ -56,6 +56,9 @@ SCHEDULE = {  # fields of proxy_tasks.proxy.Proxy
 }
 
 
+METAVARS: dict[type, str] = {int: "N", float: "X", str: "NAME"}
+
+
 def parser() -> Parser:
     """The flags of this command."""
     p = parser_of("nas.retrain", __doc__)
@@ -65,7 +68,11 @@ def parser() -> Parser:
         "--top", type=int, default=1, metavar="K", help="best architectures of the search (default 1)"
     )
     what.add_argument(
-        "--spec", nargs="+", default=(), metavar="S", help="spec files or names such as resnet34"
+        "--spec",
+        nargs="+",
+        default=(),
+        metavar="FILE|NAME",
+        help="spec files, or references such as resnet34",
     )
     what.add_argument("--no-control", dest="control", action="store_false", help="leave the control out")
     what.add_argument(
@@ -78,11 +85,9 @@ def parser() -> Parser:
         "--proxy", default="full", help="settings to start from: full (default), short, mini, or a JSON file"
     )
     for name, (kind, text) in SCHEDULE.items():
-        how.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, metavar=kind.__name__[0].upper(), help=text
-        )
+        how.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=METAVARS[kind], help=text)
     how.add_argument("--flip", action=argparse.BooleanOptionalAction, help="mirror every second image")
-    how.add_argument("--batch-per-gpu", type=int, metavar="I", help="instead of --batch: images a process")
+    how.add_argument("--batch-per-gpu", type=int, metavar="N", help="instead of --batch: images a process")
     where = p.add_argument_group("where")
     where.add_argument(
         "--gpus", type=int, metavar="N", help="processes, one a GPU (default: all of a machine, or 1)"
@@ -93,8 +98,12 @@ def parser() -> Parser:
     where.add_argument(
         "--parallel", action="store_true", help="several networks side by side, each on a GPU (or core) alone"
     )
-    where.add_argument("--ray-address", metavar="A", help="cluster to join ('auto'); default: this machine")
-    where.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    where.add_argument(
+        "--ray-address", metavar="ADDRESS", help="cluster to join ('auto'); default: this machine"
+    )
+    where.add_argument(
+        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="auto: a GPU where there is one"
+    )
     where.add_argument("--dry-run", action="store_true", help="say hours and memory, train nothing")
     where.add_argument(
         "--launch-steps", default="auto", choices=LAUNCHES, help="how steps reach a GPU (auto; docs/gpu.md)"

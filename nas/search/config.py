@@ -66,13 +66,19 @@ class SearchConfig:
     task: str = flag(WHAT, "what is learnt: jmlr, or your own by MODULE:NAME", DEFAULT, metavar="NAME")
     data: str | None = flag(WHAT, "the task's data set", shown="its own, as synthetic faces", metavar="DIR")
     proxy: str | None = flag(
-        WHAT, f"{', '.join(PROXIES)} or a JSON file", shown="by the device", metavar="NAME|FILE"
+        WHAT,
+        f"how a trial is trained: {', '.join(PROXIES)}, a table's recipe, or a JSON file",
+        shown="short; mini without a GPU",
+        metavar="NAME|FILE",
     )
     objectives: str = flag(
         HOW, "l_error,latency for a front; also params, activations", "l_error", metavar="NAMES"
     )
     latency_table: str | None = flag(
-        HOW, "of python -m proxy_tasks.latency", shown="this device's in the cache", metavar="FILE"
+        HOW,
+        "of python -m proxy_tasks.latency calibrate, made on this machine",
+        shown="this device's in the cache",
+        metavar="FILE",
     )
     max_params: str | None = None  # space/flags.py has the flags of the caps and of the space
     max_activations: str | None = None
@@ -84,15 +90,31 @@ class SearchConfig:
     )
     rounds: int = flag(HOW, "2: narrow the space by the first half's best", 1, metavar="N", type=int)
     seed_arch: tuple[str, ...] = flag(
-        HOW, "propose this first, a reference scaled into the budget; repeatable", (), metavar="NAME|FILE"
+        HOW,
+        "propose this one first: a reference's name, scaled into the budget, or a spec file; repeatable",
+        (),
+        metavar="NAME|FILE",
     )
-    warm_start: tuple[str, ...] = flag(HOW, "learn from these first; repeatable", (), metavar="RUN|FILE")
-    repeats: int = flag(HOW, "seeds of the control and of each finalist", 3, metavar="N", type=int)
+    warm_start: tuple[str, ...] = flag(
+        HOW, "tell the strategy the runs of an earlier search or table; repeatable", (), metavar="RUN|FILE"
+    )
+    repeats: int = flag(
+        HOW, "runs of the control and of each finalist, each with another seed; at least 3", 3,
+        metavar="N", type=int,
+    )  # fmt: skip
     finalists: int | None = flag(
-        HOW, "architectures to re-run", shown="8; 1 without a GPU", metavar="N", type=int
+        HOW,
+        "best proposals to run again with other seeds",
+        shown="8; without a GPU 1, or 4 for a front",
+        metavar="N",
+        type=int,
     )
     race_epochs: float | None = flag(
-        HOW, "re-run the tied for X times as long", shown="2; 1 without a GPU", metavar="X", type=float
+        HOW,
+        "then run those still tied again, X times as long; 1 leaves this out",
+        shown="2; 1 without a GPU",
+        metavar="X",
+        type=float,
     )
     space: dict[str, Any] = field(default_factory=dict)
     launcher: str = flag(WHERE, "ray, or inprocess for one run after another", "ray", metavar="NAME")
@@ -100,18 +122,31 @@ class SearchConfig:
         WHERE, "join a Ray cluster, e.g. auto", shown="Ray is started here", metavar="ADDRESS"
     )
     gpus_per_trial: str | None = flag(
-        WHERE, "whole, a slice 1/n, or auto by predicted memory", shown="1", metavar="F"
+        WHERE,
+        "a whole number, a slice 1/n, or auto by predicted memory",
+        shown="1; 0 without a GPU",
+        metavar="N",
     )
     cpus_per_trial: float | None = flag(
-        WHERE, "cores, and torch threads", shown="a fair share", metavar="F", type=float
+        WHERE,
+        "cores of a trial, and its torch threads on a CPU",
+        shown="the machine's cores shared among its trials; 1 with --ray-address",
+        metavar="N",
+        type=float,
     )
     launch_steps: str = flag(
         WHERE, f"how training steps reach a GPU, docs/gpu.md: {_either(LAUNCHES)}", "auto", metavar="WAY"
     )
-    storage: str | None = flag(WHERE, "any Optuna storage", shown="a journal in the run", metavar="URL")
+    storage: str | None = flag(
+        WHERE, "where the study is kept: an Optuna storage URL", shown="a journal in the run", metavar="URL"
+    )
     seed: int = flag(HOW, "of proposals and first runs", 0, metavar="N", type=int)
     max_hours: float | None = flag(
-        HOW, "leave time to re-run control and best within H", shown="no limit", metavar="H", type=float
+        HOW,
+        "time limit; proposing stops early enough to run the control and the best again",
+        shown="no limit",
+        metavar="H",
+        type=float,
     )
     objective: str | None = flag(
         WHAT,

@@ -7,16 +7,23 @@
     python -m proxy_tasks.bench name --table cpu-1.2G --rows rows.jsonl --out named
     python -m proxy_tasks.bench build --table gpu-5.1G-confirm --candidates named/*.json --workers 12 ...
 
-Tables: cpu-1.2G and gpu-5.1G; of each the recipe's tuning (-tuning) and the runs that decide (-confirm). At
-1.2 GFLOPs also the paper's Table 1 (cpu-1.2G-table1), the seed noise of recipes (-noise), the table's longer
-runs (-longer), the deciding ones of longer recipes (-steady-confirm, -longer-confirm) and of what real
-searches found (-search-confirm); and mini-tuning.
+Tables (--table):
+    cpu-1.2G, gpu-5.1G                      uniform draws and the references: the table itself
+    cpu-1.2G-longer                         first what is four times as long in it
+    cpu-1.2G-shallow                        draws of at most six blocks a stage, four times as long
+    cpu-1.2G-tuning, -noise                 recipes of the control, and how far seeds differ under them
+    gpu-5.1G-tuning, mini-tuning            recipes of ResNet-34
+    cpu-1.2G-confirm, gpu-5.1G-confirm      a table's candidates and the control on fresh seeds
+    cpu-1.2G-steady-confirm, -longer-confirm, -search-confirm, -second-longer-confirm, -drawn-longer
+                                            later candidates, longer recipes: docs/findings.md
+    cpu-1.2G-table1                         the paper's Table 1
 
 `build` does what is missing in `--out` and may be stopped and started at any time; `--workers 12` trains with
 so many processes (of one GPU too), `--part 1/2` takes every second run, for as many machines as there are.
 Their files are merged by joining them. `query` prints what is there, `score` adds beside it what needs no
 training, `surrogate` says how well models of it predict architectures that they were not fitted to, `name`
-writes spec files of who is worth more runs. docs/evidence.md says what the tables are for.
+writes spec files of who is worth more runs. A "shrunken" error is pulled towards the mean of all draws, the
+more the noisier it is. docs/evidence.md says what the tables are for, docs/findings.md what they have shown.
 """
 
 from __future__ import annotations
@@ -35,20 +42,38 @@ if TYPE_CHECKING:
     from proxy_tasks.bench.table import RunTable
 
 
+DOORS = {
+    "build": "train what is missing",
+    "query": "print what is there",
+    "score": "tell what needs no training: zero-cost scores, latency",
+    "surrogate": "judge models of it out of sample",
+    "name": "write spec files of who is worth more runs",
+}
+
+
 def _parser() -> Parser:
     parser = parser_of("proxy_tasks.bench", __doc__)
     doors = parser.add_subparsers(dest="door", required=True, title="what to do")
-    build = doors.add_parser("build", help="train what is missing")
-    query = doors.add_parser("query", help="print what is there")
-    score = doors.add_parser("score", help="tell what needs no training: zero-cost scores, latency")
-    surrogate = doors.add_parser("surrogate", help="judge models of it out of sample")
-    name = doors.add_parser("name", help="write spec files of who is worth more runs")
+    doors_of = (
+        doors.add_parser(word, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        for word, what in DOORS.items()
+    )
+    build, query, score, surrogate, name = doors_of
     for each in (build, query, surrogate, name):
         which = each.add_argument_group("which table")
-        which.add_argument("--table", metavar="NAME", default="cpu-1.2G", help="its plan")
+        which.add_argument(
+            "--table",
+            metavar="NAME",
+            default="cpu-1.2G",
+            help="python -m proxy_tasks.bench --help lists them (default cpu-1.2G)",
+        )
     for each in (build, query):
         each.add_argument_group("who is compared").add_argument(
-            "--candidates", nargs="+", default=[], metavar="SPEC", help="of a -confirm table: spec files"
+            "--candidates",
+            nargs="+",
+            default=[],
+            metavar="SPEC",
+            help="spec files, where the table names nobody itself (gpu-5.1G-confirm)",
         )
     for each in (query, score, surrogate, name):
         which = each.add_argument_group("which rows")
@@ -97,7 +122,12 @@ def _add_build(build: argparse.ArgumentParser) -> None:
         help="rows of other tables: these runs are not repeated",
     )
     how = build.add_argument_group("how much, and on which device")
-    how.add_argument("--part", default="1/1", metavar="I/N", help="every N-th run, from the I-th")
+    how.add_argument(
+        "--part",
+        default="1/1",
+        metavar="I/N",
+        help="every N-th run, from the I-th; of runs that decide, every N-th seed",
+    )
     how.add_argument("--workers", type=int, default=1, metavar="N", help="processes that train (default 1)")
     how.add_argument(
         "--minutes",
@@ -129,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _build(args: argparse.Namespace) -> int:
     from proxy_tasks.bench import rows
-    from proxy_tasks.bench.building import Work, outcomes
+    from proxy_tasks.bench.building import Work, outcomes, part_of
     from proxy_tasks.bench.plan import DrawsPlan, LongerPlan, TablePlan, TuningPlan
 
     part, of = _part(args.part)
@@ -139,14 +169,13 @@ def _build(args: argparse.Namespace) -> int:
     if args.test is None and not isinstance(plan, TablePlan | TuningPlan | LongerPlan | DrawsPlan):
         raise ValueError(f"{args.table} is decided on people of another data set: name it with --test")
     entries = list(plan.entries())
-    there = {row["key"] for row in rows.read(args.out, *known)}
-    missing = [entry for entry in entries[part::of] if entry.key not in there]
+    there = {row["key"]: row for row in rows.read(args.out, *known)}
+    missing = [entry for entry in part_of(entries, part, of) if entry.key not in there]
     missing = missing[: args.at_most] if args.at_most else missing
     at = {entry.key: number for number, entry in enumerate(entries, 1)}
     failed: list[str] = []
     work = Work(args.data, args.test, args.device, args.threads)
-    if missing:
-        work.require_data()
+    work.require_data([(entry, there[entry.key]) for entry in entries if entry.key in there])
     for entry, row in outcomes(missing, work, args.workers, 60 * args.minutes):
         about = f"{at[entry.key]}/{len(entries)} {entry.key} {entry.role}"
         if isinstance(row, BaseException):
