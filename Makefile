@@ -12,6 +12,8 @@ RUN := $(VENV)/bin/python
 # Packages that say what they hand on would hide their files from pdoc, so those are named.
 HIDING := space proxy_tasks/jmlr/pnp proxy_tasks/jmlr/synthetic
 HIDDEN := $(filter-out %/__init__.py %/__main__.py,$(wildcard $(HIDING:%=%/*.py)))
+# Those that need nothing said; bench_overhead.py and bench_replay.py say what they take.
+BENCHES := $(filter-out %/bench_overhead.py %/bench_replay.py,$(wildcard tests/bench/bench_*.py))
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: search test test-slow fuzz lint notebook bench api clean
@@ -42,7 +44,7 @@ notebook: $(VENV)/.installed-notebooks
 	$(RUN) -m notebook reports/notebooks
 
 bench: $(VENV)/.installed-dev
-	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(RUN) $$script || exit 1; done
+	@for script in $(BENCHES); do echo "== $$script"; $(RUN) $$script || exit 1; done
 
 $(VENV)/bin/python:
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version), once"

@@ -55,6 +55,7 @@ def status(run_dir: Path) -> dict[str, Any]:
         | figures(control, latencies),
         "front": front and to_dict(front),
         "latency_of": latencies.where or None,
+        "gain_mm": selection.gain and dict(zip(("estimate", "low", "high"), selection.gain, strict=True)),
         "tied": [arch.id for arch in selection.tied],
         "chances": {arch.id: selection.chances.get(arch.id) for arch in selection.tied},
         "noise_sd_mm": selection.noise_sd_mm,

@@ -2,7 +2,7 @@
 
 Runs with one seed see the same samples in the same order, and their errors go together: of the variance of a
 difference between two architectures a quarter to a half is gone where both were run with the same seeds
-(docs/evidence.md). So the L_error of architecture a with seed s is taken as
+(docs/findings.md). So the L_error of architecture a with seed s is taken as
 
     y_as = m_a + b_s + e_as
 
@@ -31,7 +31,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SHARED = 0.3  # of the variance of a difference, gone by common seeds: what docs/evidence.md found
+SHARED = 0.3  # of the variance of a difference, gone by common seeds: what docs/findings.md says
 DRAWS = 2**14  # of a critical value; good to 0.5 %
 
 Floats = NDArray[np.float64]

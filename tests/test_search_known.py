@@ -122,6 +122,8 @@ def test_known_runs_are_recorded_once_with_their_source_and_cost_nothing(warm, r
     assert len(records) == len(rows) and {r.by for r in records} == {file}
     assert all(r.role == "known" and r.state == "complete" and r.seconds == 0 for r in records)
     found = status(warm)
+    gain = found["gain_mm"]
+    assert gain["low"] <= gain["estimate"] <= gain["high"] and gain["low"] < gain["high"]
     assert found["roles"]["known"] == len(rows) and found["complete"] < 30, (
         "they are not this search's trials"
     )

@@ -26,7 +26,7 @@ def two_runs(tmp_path, wcpa_of_ten):
 def test_without_a_run_every_search_has_a_line(two_runs, capsys):
     assert main(["--runs", str(two_runs)]) == 0
     head, bad, good = capsys.readouterr().out.splitlines()
-    assert head.split() == ["run", "state", "runs", "age", "best", "run"]
+    assert head.split() == ["run", "state", "runs", "age", "best", "proposal"]
     assert "good" in good and "3/3" in good and f"10.00 mm  {WIDER.id}" in good and "stopped" in good
     assert "unreadable" in bad and "damaged" in bad
 

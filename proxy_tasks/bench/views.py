@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proxy_tasks.bench.rows import Row
-from proxy_tasks.bench.table import Floats, RunTable, is_complete
+from proxy_tasks.bench.table import AGAIN, Floats, RunTable, is_complete
 from space.arch import ArchSpec
 
 KEPT = (1, 3, 5)  # how many a view's favourites are trained in full
@@ -143,7 +143,7 @@ def _validations(short: RunTable, dear: RunTable, rows: Sequence[Row]) -> list[V
     found = []
     tables = [short] if short.length == dear.length else [short, dear]
     for table in tables:
-        first = {key: table.first_seed(key) for key in table.curves}
+        first = _seeds(table, dear)
         one = {key: table.curves[key][seed] - table.effect(seed) for key, seed in first.items()}
         seconds = float(table.seconds.mean())
         same = table is tables[-1]
@@ -157,7 +157,7 @@ def _validations(short: RunTable, dear: RunTable, rows: Sequence[Row]) -> list[V
         for r in rows
         if r["length"] == short.length
     }
-    first = {key: short.first_seed(key) for key in short.curves}
+    first = _seeds(short, dear)
     shift = {key: float(short.effect(seed)[-1]) for key, seed in first.items()}
     for share in (4, 16):
         values = np.array(
@@ -166,6 +166,17 @@ def _validations(short: RunTable, dear: RunTable, rows: Sequence[Row]) -> list[V
         name = f"x{short.length:g} run, its end on a {share}th of the people"
         found.append(View(name, values, float(short.seconds.mean()), len(tables) == 1, trained=True))
     return found
+
+
+def _seeds(table: RunTable, dear: RunTable) -> dict[str, int]:
+    """Whose run is the view of each architecture: the first's.
+
+    But not the one by which it was chosen to be trained longer: that it was low is why it is here.
+    """
+    chosen = {a.id for a, role in zip(dear.archs, dear.roles, strict=True) if role in AGAIN}
+    return {
+        key: table.first_seed(key) if key in chosen else min(seeds) for key, seeds in table.curves.items()
+    }
 
 
 def _fewer(people: Sequence[float] | None, share: int) -> float:
