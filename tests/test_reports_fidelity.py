@@ -109,7 +109,7 @@ def test_a_table_of_trained_networks_has_a_row_and_a_point_for_each_view(tmp_pat
     ]
     scores = write_rows(tmp_path / "scores.jsonl", told)
     table, study = fidelity.of_table(str(file), scores=str(scores))
-    assert study.judged[-1].view.name == "latency_ms" and study.judged[-1].n == 6
+    assert study.judged[-1].view.name == "short latency" and study.judged[-1].n == 6
     assert [row["view"].removesuffix(" *") for row in table.rows] == [e.view.name for e in study.judged]
     assert all(row["regret1"] >= row["regret5"] for row in table.rows)
     (axes,) = draw_views(study).wide.axes
