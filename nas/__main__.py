@@ -29,16 +29,16 @@ COMMANDS = {
         "reports.build": "a search's report: one page that opens from disk",
         "reports.compare": "searches or design spaces side by side",
     },
-    "study the search itself": {
-        "proxy_tasks.bench": "train and read a table of networks",
-        "proxy_tasks.fidelity": "which cheap training ranks as the longest does",
-        "reports.evidence": "such a table as one picture",
-    },
     "use": {
         "nas.retrain": "the winners trained in full",
         "nas.ensemble": "which of them to average",
         "nas.predict": "meshes and poses of images",
         "nas.export": "an architecture and its weights for other programs",
+    },
+    "study the search itself": {
+        "proxy_tasks.bench": "train and read a table of networks",
+        "proxy_tasks.fidelity": "which cheap training ranks as the longest does",
+        "reports.evidence": "such a table as one picture",
     },
 }
 
